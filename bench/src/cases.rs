@@ -1,0 +1,246 @@
+//! What is measured, and in which order.
+
+mod memory;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use http::Method;
+use serde::Serialize;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::hub::Hub;
+use crate::load::{self, Ask, Connection, Latencies, SetUpSession, Step, Target, call_tool, list_tools};
+use crate::nginx::{self, Nginx};
+use crate::process::{Process, free_port};
+use crate::report::{Figures, Row};
+use crate::upstream::{SERVERS, TOOLS};
+
+/// A share of the requests that warms up and is not measured.
+const WARM_UP_SHARE: usize = 10;
+const STARTS: usize = 5;
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much is sent.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Size {
+    pub(crate) requests: usize,
+    pub(crate) rounds: usize,
+    pub(crate) connections: usize,
+    pub(crate) sessions: usize,
+}
+
+/// Everything that runs during the measurement.
+pub(crate) struct Bench {
+    size: Size,
+    upstream: Process,
+    upstream_address: SocketAddr,
+    nginx: Nginx,
+    hub: Option<Hub>,
+    // Last, so that processes end before their files go.
+    _directory: TempDir,
+}
+
+/// Who is measured in one round.
+struct Measured<'a> {
+    name: &'static str,
+    process: &'a Process,
+    target: Target,
+}
+
+/// One target's share of one round.
+struct Round {
+    cpu_micros: f64,
+    p50_micros: f64,
+    p99_micros: f64,
+}
+
+impl Bench {
+    /// Starts the upstream and nginx, and prepares the hub when there is one.
+    pub(crate) async fn start(this: &Path, hub: Option<&Path>, size: Size) -> Result<Self> {
+        let directory = TempDir::with_prefix("trunkline-bench-")?;
+        let upstream_address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
+        let mut command = Command::new(this);
+        command.args(["upstream", "--listen", &upstream_address.to_string()]);
+        let upstream = Process::start("upstream", &mut command, directory.path())?;
+        let nginx = nginx::start(directory.path(), upstream_address)?;
+        wait_for(upstream_address).await.context("the upstream")?;
+        wait_for(nginx.address).await.context("nginx")?;
+        let hub = match hub {
+            Some(program) => Some(Hub::prepare(program, directory.path(), upstream_address).await?),
+            None => None,
+        };
+        Ok(Self { size, upstream, upstream_address, nginx, hub, _directory: directory })
+    }
+
+    /// Measures everything.
+    pub(crate) async fn run(mut self) -> Result<Figures> {
+        let mut figures = Figures::new(self.size);
+        let Some(hub) = self.hub.take() else {
+            self.measure_calls(None, &mut figures).await?;
+            self.measure_sessions(None, &mut figures).await?;
+            return Ok(figures);
+        };
+        let mut starts = Vec::new();
+        for _ in 0..STARTS {
+            let (process, took) = hub.start().await?;
+            starts.push(took.as_secs_f64() * 1e3);
+            drop(process);
+        }
+        figures.start_to_first_answer_ms = Some(median(starts));
+        let (process, _) = hub.start().await?;
+        figures.idle_bytes = Some(process.resident_bytes()?);
+        let hub = Measured { name: "hub", process: &process, target: hub.target.clone() };
+        self.measure_calls(Some(&hub), &mut figures).await?;
+        self.measure_lists(&hub, &mut figures).await?;
+        self.measure_sessions(Some(&hub), &mut figures).await?;
+        figures.after_load_bytes = Some(process.resident_bytes()?);
+        memory::measure(self.size.sessions, &hub, &mut figures).await?;
+        Ok(figures)
+    }
+
+    async fn measure_calls(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
+        let plain = Ask { body: call_tool("tool_0_0"), answer_bytes: 1000 };
+        let mut rounds = Rounds::default();
+        for _ in 0..self.size.rounds {
+            for measured in [self.direct(), self.through_nginx(None)] {
+                rounds.add(measured.name, self.round(&measured, plain.clone()).await?);
+            }
+            if let Some(hub) = hub {
+                let name = first_tool(&hub.target).await?;
+                let ask = Ask { body: call_tool(&name), ..plain.clone() };
+                rounds.add("hub", self.round(hub, ask).await?);
+            }
+        }
+        figures.rows.extend(rounds.rows("tools/call, 1 KiB"));
+        Ok(())
+    }
+
+    /// nginx serves the bytes that the hub serves.
+    async fn measure_lists(&self, hub: &Measured<'_>, figures: &mut Figures) -> Result<()> {
+        let list = whole_list(&hub.target).await?;
+        let setter = Target { address: self.upstream_address, paths: vec!["/list".to_owned()], key: None };
+        Connection::open(&setter, 0).await?.send(Method::PUT, list.clone()).await?;
+        figures.list_bytes = Some(list.len());
+        let ask = Ask { body: list_tools(), answer_bytes: list.len() };
+        let mut rounds = Rounds::default();
+        for _ in 0..self.size.rounds {
+            let nginx = self.through_nginx(Some("/list"));
+            rounds.add("nginx", self.round(&nginx, ask.clone()).await?);
+            rounds.add("hub", self.round(hub, ask.clone()).await?);
+        }
+        figures.rows.extend(rounds.rows("tools/list, 10 x 30 tools"));
+        Ok(())
+    }
+
+    async fn measure_sessions(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
+        let mut rounds = Rounds::default();
+        for _ in 0..self.size.rounds {
+            for measured in [self.direct(), self.through_nginx(None)] {
+                rounds.add(measured.name, self.round(&measured, SetUpSession).await?);
+            }
+            if let Some(hub) = hub {
+                rounds.add("hub", self.round(hub, SetUpSession).await?);
+            }
+        }
+        figures.rows.extend(rounds.rows("session set-up"));
+        Ok(())
+    }
+
+    async fn round(&self, measured: &Measured<'_>, step: impl Step) -> Result<Round> {
+        let mut connections = Vec::new();
+        for index in 0..self.size.connections {
+            let mut connection = Connection::open(&measured.target, index).await?;
+            connection.set_up_session().await?;
+            connections.push(connection);
+        }
+        let warm_up = self.size.requests / WARM_UP_SHARE;
+        load::run(&mut connections, warm_up, step.clone()).await?;
+        let before = measured.process.cpu_seconds()?;
+        let latencies: Latencies = load::run(&mut connections, self.size.requests, step).await?;
+        let cpu_seconds = measured.process.cpu_seconds()? - before;
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        let requests = self.size.requests as f64;
+        Ok(Round {
+            cpu_micros: cpu_seconds * 1e6 / requests,
+            p50_micros: latencies.quantile_micros(0.5),
+            p99_micros: latencies.quantile_micros(0.99),
+        })
+    }
+
+    fn direct(&self) -> Measured<'_> {
+        let target = Target { address: self.upstream_address, paths: upstream_paths(), key: None };
+        Measured { name: "direct", process: &self.upstream, target }
+    }
+
+    fn through_nginx(&self, path: Option<&str>) -> Measured<'_> {
+        let paths = path.map_or_else(upstream_paths, |path| vec![path.to_owned()]);
+        let target = Target { address: self.nginx.address, paths, key: None };
+        Measured { name: "nginx", process: &self.nginx.process, target }
+    }
+}
+
+fn upstream_paths() -> Vec<String> {
+    (0..SERVERS).map(|server| format!("/s{server}")).collect()
+}
+
+/// The rounds of each target, in the order in which they came first.
+#[derive(Default)]
+struct Rounds(Vec<(&'static str, Vec<Round>)>);
+
+impl Rounds {
+    fn add(&mut self, name: &'static str, round: Round) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, rounds)) => rounds.push(round),
+            None => self.0.push((name, vec![round])),
+        }
+    }
+
+    fn rows(self, case: &'static str) -> impl Iterator<Item = Row> {
+        self.0.into_iter().map(move |(target, rounds)| Row {
+            case,
+            target,
+            cpu_micros: median(rounds.iter().map(|round| round.cpu_micros).collect()),
+            p50_micros: median(rounds.iter().map(|round| round.p50_micros).collect()),
+            p99_micros: median(rounds.iter().map(|round| round.p99_micros).collect()),
+        })
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The answer to `tools/list` once every server is in it.
+async fn whole_list(target: &Target) -> Result<Bytes> {
+    let mut connection = Connection::open(target, 0).await?;
+    connection.set_up_session().await?;
+    let answer = connection.post(list_tools()).await?;
+    let parsed: Value = serde_json::from_slice(&answer.body)?;
+    let tools = parsed["result"]["tools"].as_array().map_or(0, Vec::len);
+    if tools != SERVERS * TOOLS {
+        bail!("the hub lists {tools} tools instead of {}", SERVERS * TOOLS);
+    }
+    Ok(answer.body)
+}
+
+async fn first_tool(target: &Target) -> Result<String> {
+    let parsed: Value = serde_json::from_slice(&whole_list(target).await?)?;
+    let name = parsed["result"]["tools"][0]["name"].as_str().context("a tool without a name")?;
+    Ok(name.to_owned())
+}
+
+async fn wait_for(address: SocketAddr) -> Result<()> {
+    let connecting = async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(UPSTREAM_TIMEOUT, connecting).await.context("does not listen")
+}

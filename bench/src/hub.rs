@@ -1,0 +1,108 @@
+//! The hub as an operator runs it: a configuration file, a data directory, a key.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::load::{Connection, Target};
+use crate::process::{Process, free_port};
+use crate::upstream::SERVERS;
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_POLL: Duration = Duration::from_millis(1);
+
+/// What is needed to start the hub, as often as wanted.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    program: PathBuf,
+    directory: PathBuf,
+    configuration: PathBuf,
+    pub(crate) target: Target,
+}
+
+impl Hub {
+    /// Writes the configuration, starts the hub once so that it makes its
+    /// data, and makes a key.
+    pub(crate) async fn prepare(program: &Path, directory: &Path, upstream: SocketAddr) -> Result<Self> {
+        let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
+        let configuration = directory.join("trunkline.yaml");
+        fs::write(&configuration, configured(address, upstream)?)?;
+        let target = Target { address, paths: vec!["/mcp/bench".to_owned()], key: None };
+        let mut hub =
+            Self { program: program.to_owned(), directory: directory.to_owned(), configuration, target };
+        let first = hub.start_process()?;
+        hub.target.key = Some(hub.make_key().await?);
+        drop(first);
+        Ok(hub)
+    }
+
+    /// Starts the hub and waits for the first answer; also how long that took.
+    pub(crate) async fn start(&self) -> Result<(Process, Duration)> {
+        let start = Instant::now();
+        let mut process = self.start_process()?;
+        while start.elapsed() < START_TIMEOUT {
+            process.check_alive()?;
+            if let Ok(mut connection) = Connection::open(&self.target, 0).await {
+                connection.set_up_session().await?;
+                return Ok((process, start.elapsed()));
+            }
+            tokio::time::sleep(START_POLL).await;
+        }
+        bail!("the hub did not answer within {} s", START_TIMEOUT.as_secs())
+    }
+
+    fn start_process(&self) -> Result<Process> {
+        let mut command = Command::new(&self.program);
+        command.arg("serve").args(self.place());
+        Process::start("hub", &mut command, &self.directory)
+    }
+
+    fn place(&self) -> [PathBuf; 4] {
+        ["--config".into(), self.configuration.clone(), "--data".into(), self.directory.join("hub-data")]
+    }
+
+    /// Tries until the hub that was just started has made its database.
+    async fn make_key(&self) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            let mut command = Command::new(&self.program);
+            command.args(["key", "create", "--profile", "bench", "--json"]).args(self.place());
+            let output = command.output()?;
+            if output.status.success() {
+                let printed: Value = serde_json::from_slice(&output.stdout)?;
+                return key_in(&printed).context("key create printed no key");
+            }
+            if start.elapsed() > START_TIMEOUT {
+                bail!("key create: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            tokio::time::sleep(START_POLL * 100).await;
+        }
+    }
+}
+
+fn key_in(printed: &Value) -> Option<String> {
+    match printed {
+        Value::String(text) => text.starts_with("tlk_").then(|| text.clone()),
+        Value::Array(items) => items.iter().find_map(key_in),
+        Value::Object(members) => members.values().find_map(key_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn configured(listen: SocketAddr, upstream: SocketAddr) -> Result<String> {
+    let mut text = format!("listen: {listen}\nservers:\n");
+    for server in 0..SERVERS {
+        writeln!(text, "  s{server}: {{ url: \"http://{upstream}/s{server}\" }}")?;
+    }
+    text.push_str("profiles:\n  bench:\n    auth: api_key\n    servers:\n");
+    for server in 0..SERVERS {
+        writeln!(text, "      s{server}: {{}}")?;
+    }
+    Ok(text)
+}

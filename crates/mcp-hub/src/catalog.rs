@@ -1,0 +1,207 @@
+//! What tools, prompts and resources exist, under which names.
+//!
+//! [`lists`] keeps what each server instance listed, warm; [`view`] is what
+//! one profile shows of it to one caller, already serialised; [`names`] gives
+//! every entry a name that all clients accept.
+
+pub(crate) mod cell;
+pub(crate) mod fetch;
+pub(crate) mod lists;
+pub(crate) mod names;
+pub(crate) mod page;
+pub(crate) mod resources;
+pub(crate) mod view;
+
+/// What a server can list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ListKind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl ListKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+
+    /// The method that asks for the list.
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+        }
+    }
+
+    /// The member of the result that holds the entries.
+    pub(crate) const fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The server capability without which the list is empty.
+    pub(crate) const fn capability(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+        }
+    }
+
+    /// The notification that says the list is another one now.
+    pub(crate) const fn changed(self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources | Self::Templates => "notifications/resources/list_changed",
+        }
+    }
+}
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use trunkline_model::Clock;
+use trunkline_profiles::Guard;
+use trunkline_web::Tasks;
+
+use self::cell::ListCell;
+use self::lists::ServerLists;
+use self::view::has_capability;
+use crate::upstream::pool::Upstreams;
+use crate::upstream::{InstanceKey, UpstreamError};
+
+/// Cells that nobody used for this long are forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// A list of an instance that is another one now.
+#[derive(Debug, Clone)]
+pub(crate) struct ListChanged {
+    pub key: InstanceKey,
+    pub kinds: Vec<ListKind>,
+}
+
+/// The lists of every instance in use.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    upstreams: Arc<Upstreams>,
+    guard: Arc<Guard>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    cells: Mutex<HashMap<InstanceKey, Arc<ListCell>>>,
+    changes: mpsc::Sender<ListChanged>,
+}
+
+impl Catalog {
+    /// A catalogue, and where it says what changed.
+    pub(crate) fn new(
+        upstreams: Arc<Upstreams>,
+        guard: Arc<Guard>,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+    ) -> (Arc<Self>, mpsc::Receiver<ListChanged>) {
+        let (changes, receiver) = mpsc::channel(1_024);
+        let cells = Mutex::default();
+        (Arc::new(Self { upstreams, guard, clock, tasks, cells, changes }), receiver)
+    }
+
+    /// The cell of an instance, made when it is new.
+    pub(crate) fn cell(&self, key: &InstanceKey) -> Arc<ListCell> {
+        let now = self.clock.now();
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = cells.get(key) {
+            cell.touch(now);
+            return Arc::clone(cell);
+        }
+        let cell = Arc::new(ListCell::new(key.clone(), now));
+        cells.insert(key.clone(), Arc::clone(&cell));
+        cell
+    }
+
+    /// Asks for the lists of `cell` in the background when that is due.
+    pub(crate) fn refresh(self: &Arc<Self>, cell: &Arc<ListCell>) {
+        if cell.claim_fetch(self.clock.now()) {
+            let (catalog, cell) = (Arc::clone(self), Arc::clone(cell));
+            self.tasks.spawn_until_stop(async move { catalog.fetch(&cell).await });
+        }
+    }
+
+    /// Notes that an instance said its lists changed, and asks again.
+    pub(crate) fn changed(self: &Arc<Self>, key: &InstanceKey) {
+        let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        if let Some(cell) = known {
+            let fetching = matches!(cell.state().phase, cell::Phase::Fetching);
+            cell.mark_stale();
+            if !fetching {
+                self.refresh(&cell);
+            }
+        }
+    }
+
+    /// Forgets the lists of servers that are gone and of callers long idle.
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now();
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, cell| self.upstreams.spec(&key.server).is_some() && cell.idle_for(now) < FORGET_AFTER);
+    }
+
+    async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
+        loop {
+            match self.fetch_all(cell).await {
+                Ok(lists) => self.keep(cell, lists).await,
+                Err(error) => {
+                    tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");
+                    let tell = cell.state().lists.is_some();
+                    cell.fail(error.to_string(), self.clock.now());
+                    if tell {
+                        self.tell(cell, ListKind::ALL.to_vec()).await;
+                    }
+                    return;
+                }
+            }
+            // The server said "changed" while it was being asked.
+            if !(cell.state().phase == cell::Phase::Stale && cell.claim_fetch(self.clock.now())) {
+                return;
+            }
+        }
+    }
+
+    async fn keep(&self, cell: &ListCell, lists: ServerLists) {
+        let old = cell.state().lists;
+        let differs = |kind: &ListKind| {
+            let before = old.as_deref().map(|lists| lists.of(*kind).as_slice()).unwrap_or_default();
+            before != lists.of(*kind).as_slice()
+        };
+        let kinds: Vec<ListKind> = ListKind::ALL.into_iter().filter(differs).collect();
+        let changed = old.is_some() && !kinds.is_empty();
+        if cell.put(Arc::new(lists), changed, self.clock.now()) {
+            self.tell(cell, kinds).await;
+        }
+    }
+
+    async fn tell(&self, cell: &ListCell, kinds: Vec<ListKind>) {
+        // The receiver lives as long as the hub; at shutdown nobody is left to tell.
+        let _ = self.changes.send(ListChanged { key: cell.key.clone(), kinds }).await;
+    }
+
+    async fn fetch_all(&self, cell: &ListCell) -> Result<ServerLists, UpstreamError> {
+        let permit = self.guard.housekeeping(&cell.key.server);
+        let lease = self.upstreams.connection(&cell.key).await?;
+        let greeting = Arc::new(lease.greeting().clone());
+        let mut lists = ServerLists::empty(Arc::clone(&greeting));
+        for kind in ListKind::ALL {
+            if has_capability(&greeting.capabilities, kind.capability()) {
+                let entries = fetch::fetch(&lease, &permit, kind).await?;
+                lists.put(kind, Arc::new(entries));
+            }
+        }
+        Ok(lists)
+    }
+}

@@ -1,0 +1,154 @@
+//! Which server a resource URI belongs to.
+//!
+//! URIs are shown as servers wrote them, so that links in results stay true.
+//! Where two servers list the same URI, or a template could be either's, the
+//! later server's is shown under `trunkline://{server}/{uri}`, which names the
+//! server and is always accepted.
+
+use std::collections::HashMap;
+
+use globset::{Glob, GlobMatcher};
+use trunkline_model::ServerName;
+
+/// The scheme of URIs that name their server.
+const SCHEME: &str = "trunkline://";
+
+/// A resource as its server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourceTarget {
+    pub server: ServerName,
+    /// The server's own URI.
+    pub uri: String,
+}
+
+/// The resources of one profile.
+#[derive(Debug, Default)]
+pub(crate) struct ResourceIndex {
+    listed: HashMap<String, ServerName>,
+    templates: Vec<Template>,
+    /// Every server that has resources at all, in the profile's order.
+    servers: Vec<ServerName>,
+}
+
+#[derive(Debug)]
+struct Template {
+    own: String,
+    matcher: Option<GlobMatcher>,
+    server: ServerName,
+}
+
+impl ResourceIndex {
+    pub(crate) fn add_server(&mut self, server: &ServerName) {
+        self.servers.push(server.clone());
+    }
+
+    /// Takes a listed URI; gives the URI to show.
+    pub(crate) fn add_resource(&mut self, server: &ServerName, uri: &str) -> String {
+        match self.listed.get(uri) {
+            Some(other) if other != server => qualified(server, uri),
+            _ => {
+                self.listed.insert(uri.to_owned(), server.clone());
+                uri.to_owned()
+            }
+        }
+    }
+
+    /// Takes a listed template; gives the template to show.
+    pub(crate) fn add_template(&mut self, server: &ServerName, template: &str) -> String {
+        let taken = self.templates.iter().any(|known| known.own == template && known.server != *server);
+        self.templates.push(Template {
+            own: template.to_owned(),
+            matcher: matcher_of(template),
+            server: server.clone(),
+        });
+        if taken { qualified(server, template) } else { template.to_owned() }
+    }
+
+    /// The server of a URI: the one it names, the one that lists it, the first
+    /// whose template it fits, or the only one there is.
+    pub(crate) fn resolve(&self, uri: &str) -> Option<ResourceTarget> {
+        let target = |server: &ServerName, uri: &str| {
+            Some(ResourceTarget { server: server.clone(), uri: uri.to_owned() })
+        };
+        if let Some((server, own)) = uri.strip_prefix(SCHEME).and_then(|rest| rest.split_once('/'))
+            && let Some(server) = self.servers.iter().find(|known| known.as_str() == server)
+        {
+            return target(server, own);
+        }
+        if let Some(server) = self.listed.get(uri) {
+            return target(server, uri);
+        }
+        let fits = |template: &&Template| {
+            template.own == uri || template.matcher.as_ref().is_some_and(|matcher| matcher.is_match(uri))
+        };
+        if let Some(template) = self.templates.iter().find(fits) {
+            return target(&template.server, uri);
+        }
+        match self.servers.as_slice() {
+            [only] => target(only, uri),
+            several => target(self.only_user_of_scheme(several, uri)?, uri),
+        }
+    }
+
+    /// The one server whose listed resources share the URI's scheme.
+    fn only_user_of_scheme<'a>(&self, servers: &'a [ServerName], uri: &str) -> Option<&'a ServerName> {
+        let scheme = uri.split_once(':')?.0;
+        let uses = |server: &&ServerName| {
+            let has = |own: &str| own.split_once(':').is_some_and(|(other, _)| other == scheme);
+            self.listed.iter().any(|(listed, owner)| owner == *server && has(listed))
+                || self.templates.iter().any(|template| template.server == **server && has(&template.own))
+        };
+        let mut users = servers.iter().filter(uses);
+        let first = users.next()?;
+        users.next().is_none().then_some(first)
+    }
+}
+
+fn qualified(server: &ServerName, uri: &str) -> String {
+    format!("{SCHEME}{server}/{uri}")
+}
+
+/// RFC 6570 expressions as globs: any text stands for `{…}`.
+fn matcher_of(template: &str) -> Option<GlobMatcher> {
+    let mut pattern = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        pattern.push_str(&globset::escape(before));
+        pattern.push('*');
+        rest = after.split_once('}')?.1;
+    }
+    pattern.push_str(&globset::escape(rest));
+    Glob::new(&pattern).ok().map(|glob| glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(name: &str) -> ServerName {
+        ServerName::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_uri_finds_its_server() {
+        let (a, b) = (server("a"), server("b"));
+        let mut index = ResourceIndex::default();
+        index.add_server(&a);
+        index.add_server(&b);
+        assert_eq!(index.add_resource(&a, "demo://x"), "demo://x");
+        assert_eq!(index.add_resource(&b, "demo://x"), "trunkline://b/demo://x");
+        assert_eq!(index.add_template(&b, "note://{id}/text"), "note://{id}/text");
+        assert_eq!(index.add_resource(&a, "file:///one"), "file:///one");
+        let owner = |uri: &str| index.resolve(uri).map(|target| (target.server.to_string(), target.uri));
+        assert_eq!(owner("demo://x"), Some(("a".into(), "demo://x".into())));
+        assert_eq!(owner("trunkline://b/demo://x"), Some(("b".into(), "demo://x".into())));
+        assert_eq!(owner("note://7/text"), Some(("b".into(), "note://7/text".into())));
+        assert_eq!(
+            owner("file:///two"),
+            Some(("a".into(), "file:///two".into())),
+            "the only user of the scheme"
+        );
+        assert_eq!(owner("demo://nobody"), Some(("a".into(), "demo://nobody".into())));
+        assert_eq!(owner("other://x"), None, "no server is asked for what could be anybody's");
+    }
+}

@@ -1,0 +1,236 @@
+//! What one profile shows to one caller, already serialised.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use trunkline_model::{Selection, ServerName};
+use trunkline_profiles::EffectiveProfile;
+
+use super::ListKind;
+use super::cell::{ListCell, Phase};
+use super::lists::{Entry, ServerLists};
+use super::names::Names;
+use super::page::Listing;
+use super::resources::{ResourceIndex, ResourceTarget};
+use crate::jsonrpc::{splice, text};
+
+/// A tool or prompt as its server knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub server: ServerName,
+    /// The server's own name.
+    pub own: String,
+    /// The server's words on it, for people.
+    pub description: Option<String>,
+}
+
+/// A server whose part of the lists is missing or old, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub server: ServerName,
+    pub state: &'static str,
+    pub detail: Option<String>,
+}
+
+/// One profile's catalogue for one caller.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    listings: [Listing; 4],
+    tools: HashMap<String, Target>,
+    prompts: HashMap<String, Target>,
+    resources: ResourceIndex,
+    pub greetings: Vec<(ServerName, Arc<crate::upstream::Greeting>)>,
+    pub gaps: Vec<Gap>,
+}
+
+impl View {
+    pub(crate) fn listing(&self, kind: ListKind) -> &Listing {
+        &self.listings[kind as usize]
+    }
+
+    pub(crate) fn tool(&self, name: &str) -> Option<&Target> {
+        self.tools.get(name)
+    }
+
+    pub(crate) fn prompt(&self, name: &str) -> Option<&Target> {
+        self.prompts.get(name)
+    }
+
+    pub(crate) fn resource(&self, uri: &str) -> Option<ResourceTarget> {
+        self.resources.resolve(uri)
+    }
+
+    pub(crate) fn tools(&self) -> impl Iterator<Item = (&String, &Target)> {
+        self.tools.iter()
+    }
+
+    /// Builds the view from what each server of the profile listed, in the
+    /// profile's order.
+    pub(crate) fn build(profile: &EffectiveProfile, cells: &[Arc<ListCell>]) -> Self {
+        let mut builder = Builder { profile, ..Builder::new(profile) };
+        for cell in cells {
+            builder.add(cell);
+        }
+        builder.finish()
+    }
+}
+
+/// Whether the profile shows its one server exactly as that server is.
+pub(crate) fn is_transparent(profile: &EffectiveProfile) -> bool {
+    let mut servers = profile.servers();
+    match (servers.next(), servers.next()) {
+        (Some((_, selection)), None) => {
+            selection.prefix.as_deref() == Some("") && selection.rename.is_empty()
+        }
+        _ => false,
+    }
+}
+
+struct Builder<'a> {
+    profile: &'a EffectiveProfile,
+    transparent: bool,
+    tool_names: Names,
+    prompt_names: Names,
+    entries: [Vec<Bytes>; 4],
+    view: View,
+}
+
+impl<'a> Builder<'a> {
+    fn new(profile: &'a EffectiveProfile) -> Self {
+        Self {
+            profile,
+            transparent: is_transparent(profile),
+            tool_names: Names::default(),
+            prompt_names: Names::default(),
+            entries: Default::default(),
+            view: View::default(),
+        }
+    }
+
+    fn add(&mut self, cell: &ListCell) {
+        let server = &cell.key.server;
+        let state = cell.state();
+        if let Some(gap) = gap_of(server, &state.phase, state.lists.is_some()) {
+            self.view.gaps.push(gap);
+        }
+        let Some(lists) = state.lists else {
+            // A URI that names this server must not be taken for nobody's.
+            self.view.resources.add_server(server);
+            return;
+        };
+        let Some((_, selection)) = self.profile.servers().find(|(name, _)| *name == server) else { return };
+        self.view.greetings.push((server.clone(), Arc::clone(&lists.greeting)));
+        self.add_tools(server, selection, &lists);
+        self.add_prompts(server, selection, &lists);
+        self.add_resources(server, &lists);
+    }
+
+    fn add_tools(&mut self, server: &ServerName, selection: &Selection, lists: &ServerLists) {
+        for entry in lists.tools.iter() {
+            if !self.profile.admits_tool(server, &entry.key) {
+                continue;
+            }
+            let shown = selection.rename.get(&entry.key).unwrap_or(&entry.key);
+            let name = self.name(ListKind::Tools, server, selection, &entry.key, shown);
+            let words = selection.overrides.get(&entry.key).and_then(|change| change.description.as_deref());
+            self.entries[ListKind::Tools as usize].push(shown_as(entry, &name, words));
+            self.view.tools.insert(name, target(server, entry));
+        }
+    }
+
+    fn add_prompts(&mut self, server: &ServerName, selection: &Selection, lists: &ServerLists) {
+        for entry in lists.prompts.iter() {
+            if !self.profile.admits_prompt(server, &entry.key) {
+                continue;
+            }
+            let name = self.name(ListKind::Prompts, server, selection, &entry.key, &entry.key);
+            self.entries[ListKind::Prompts as usize].push(shown_as(entry, &name, None));
+            self.view.prompts.insert(name, target(server, entry));
+        }
+    }
+
+    fn add_resources(&mut self, server: &ServerName, lists: &ServerLists) {
+        if has_capability(&lists.greeting.capabilities, "resources") {
+            self.view.resources.add_server(server);
+        }
+        for entry in lists.resources.iter() {
+            if self.profile.admits_resource(server, &entry.key) {
+                let uri = self.view.resources.add_resource(server, &entry.key);
+                self.entries[ListKind::Resources as usize].push(shown_as(entry, &uri, None));
+            }
+        }
+        for entry in lists.templates.iter() {
+            if self.profile.admits_resource(server, &entry.key) {
+                let uri = self.view.resources.add_template(server, &entry.key);
+                self.entries[ListKind::Templates as usize].push(shown_as(entry, &uri, None));
+            }
+        }
+    }
+
+    fn name(
+        &mut self,
+        kind: ListKind,
+        server: &ServerName,
+        selection: &Selection,
+        own: &str,
+        shown: &str,
+    ) -> String {
+        let names = if kind == ListKind::Tools { &mut self.tool_names } else { &mut self.prompt_names };
+        if self.transparent {
+            names.verbatim(own);
+            return own.to_owned();
+        }
+        let prefix = selection.prefix.as_deref().unwrap_or(server.as_str());
+        names.name(server, prefix, own, shown)
+    }
+
+    fn finish(mut self) -> View {
+        self.view.listings = self.entries.map(|entries| Listing::new(&entries));
+        self.view
+    }
+}
+
+fn target(server: &ServerName, entry: &Entry) -> Target {
+    let description =
+        entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
+    Target { server: server.clone(), own: entry.key.clone(), description }
+}
+
+fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {
+    let (state, detail) = match phase {
+        Phase::Fresh(_) | Phase::Stale => return None,
+        Phase::New | Phase::Fetching if has_lists => return None,
+        Phase::New | Phase::Fetching => ("starting", None),
+        Phase::Failed { why, .. } => ("failing", Some(why.clone())),
+    };
+    Some(Gap { server: server.clone(), state, detail })
+}
+
+/// The entry as the server wrote it, but for its key and, where the profile
+/// says so, its description.
+fn shown_as(entry: &Entry, key: &str, description: Option<&str>) -> Bytes {
+    if key == entry.key && description.is_none() {
+        return entry.json.clone();
+    }
+    let json = std::str::from_utf8(&entry.json).unwrap_or_default();
+    let mut edits = vec![(entry.key_range.clone(), text(key))];
+    if let Some(words) = description {
+        match &entry.description_range {
+            Some(range) => edits.push((range.clone(), text(words))),
+            None => edits.push((
+                entry.key_range.end..entry.key_range.end,
+                format!(",\"description\":{}", text(words)),
+            )),
+        }
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    let edits: Vec<_> = edits.iter().map(|(range, new)| (range.clone(), new.as_str())).collect();
+    Bytes::from(splice(json, &edits))
+}
+
+/// Whether a raw `capabilities` object has a member of that name.
+pub(crate) fn has_capability(capabilities: &[u8], name: &str) -> bool {
+    serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(capabilities)
+        .is_ok_and(|members| members.contains_key(name))
+}

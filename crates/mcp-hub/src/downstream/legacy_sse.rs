@@ -1,0 +1,153 @@
+//! `/mcp/{profile}/sse`: HTTP+SSE for old clients (2024-11-05, transports).
+//!
+//! A GET opens the stream and names the address to post to; each POST is taken
+//! with 202 and answered on the stream.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, Request as HttpRequest, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::answer::{self, Answer, RpcError};
+use super::entry::{self, Entry, bad};
+use super::events::{self, Source};
+use super::session::Session;
+use super::streamable::{Open, SESSION_NOT_FOUND, SessionStream, request};
+use crate::Hub;
+use crate::jsonrpc::{Kind, Message};
+use crate::method;
+use crate::upstream::Era;
+
+/// The version of the transport; `initialize` may agree on a later one.
+const VERSION: &str = "2024-11-05";
+/// Answers on their way to one client.
+const QUEUE: usize = 64;
+
+/// Opens the stream.
+pub(crate) async fn get(
+    State(hub): State<Arc<Hub>>,
+    Path(profile): Path<String>,
+    http: HttpRequest,
+) -> Response {
+    let (parts, _) = http.into_parts();
+    let entry = match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    let Some((token, session)) = hub.sessions.begin(&entry.caller, VERSION) else {
+        return answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let (outbox, answers) = mpsc::channel(QUEUE);
+    // The session was made just now: nobody else has set its outbox.
+    let _ = session.outbox.set(outbox);
+    let reader = session.subscriber.take_over();
+    let heard = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
+    let endpoint = format!("/mcp/{}/sse?sessionId={token}", entry.profile.name());
+    let first = trunkline_web::sse::event(Some("endpoint"), None, endpoint.as_bytes());
+    let source = Both { answers, heard, _ended: Ended { hub: Arc::clone(&hub), token, session } };
+    events::stream(Some(first), Open { source, stopping: hub.stopping.clone() })
+}
+
+/// Answers to the client's requests, and what it hears besides.
+struct Both {
+    answers: mpsc::Receiver<Bytes>,
+    heard: SessionStream,
+    _ended: Ended,
+}
+
+impl Source for Both {
+    async fn next(&mut self) -> Option<Bytes> {
+        tokio::select! {
+            biased;
+            answer = self.answers.recv() => answer,
+            heard = self.heard.next() => heard,
+        }
+    }
+}
+
+/// On this transport the session is the stream: it ends with it.
+struct Ended {
+    hub: Arc<Hub>,
+    token: String,
+    session: Arc<Session>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.hub.end_session(&self.token, &self.session);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Address {
+    #[serde(rename = "sessionId")]
+    session_id: Option<String>,
+}
+
+/// Takes one message; its answer goes to the stream.
+pub(crate) async fn post(
+    State(hub): State<Arc<Hub>>,
+    Path(profile): Path<String>,
+    Query(address): Query<Address>,
+    http: HttpRequest,
+) -> Response {
+    let (parts, body) = http.into_parts();
+    let entry = match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    let Some(token) = address.session_id else {
+        let error = bad(
+            "the query parameter sessionId is missing; open the stream with a GET first",
+            StatusCode::BAD_REQUEST,
+        );
+        return entry.refuse(None, &error).await;
+    };
+    let message = match entry.message(&parts.headers, body).await {
+        Ok(message) => message,
+        Err(refusal) => return refusal,
+    };
+    let session = hub.sessions.find_live(&token, &entry.caller);
+    let Some((session, outbox)) = session.and_then(|session| {
+        let outbox = session.outbox.get()?.clone();
+        Some((session, outbox))
+    }) else {
+        let error = RpcError::new(SESSION_NOT_FOUND, "Session not found; open the stream again")
+            .status(StatusCode::NOT_FOUND);
+        return entry.refuse(Some(&message), &error).await;
+    };
+    let tasks = hub.tasks.clone();
+    tasks.spawn(async move { Box::pin(answer_on(entry, message, session, outbox)).await });
+    answer::empty(StatusCode::ACCEPTED)
+}
+
+async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox: mpsc::Sender<Bytes>) {
+    let request = request(entry, message, Era::Legacy, Some(session), true);
+    let answer = match request.message.kind() {
+        Kind::Request if request.message.method() == Some("initialize") => {
+            method::initialize(request, false).await
+        }
+        Kind::Request => method::dispatch(request).await,
+        Kind::Notification => {
+            method::take_notification(&request);
+            return;
+        }
+        Kind::Result | Kind::Error => return,
+    };
+    // A closed outbox is a client that went away.
+    match answer {
+        Answer::Message { body, .. } => {
+            let _ = outbox.send(body.joined()).await;
+        }
+        Answer::Stream(mut messages) => {
+            while let Some(message) = messages.recv().await {
+                let _ = outbox.send(message).await;
+            }
+        }
+        Answer::Accepted | Answer::Nothing => {}
+    }
+}

@@ -1,0 +1,236 @@
+//! Sessions of legacy clients (MCP 2025-11-25, transports, "session management").
+//!
+//! A session id is a sealed token: it carries who may use it, where, and what
+//! the client declared, so that any process with the key can go on with it.
+//! What a process keeps beside it is a cache, made again from the token.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use trunkline_model::{Caller, Clock, Identity, Timestamp};
+use trunkline_storage::{Sealed, Sealer};
+use uuid::Uuid;
+
+use super::subscriber::{Subscriber, Subscribers};
+use crate::catalog::ListKind;
+
+/// How long a session id is good for.
+const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Live state that nobody used for this long is dropped; the id stays good.
+const FORGET_AFTER: Duration = Duration::from_secs(1_800);
+/// More live sessions than this and the longest idle are dropped first.
+const MOST_LIVE: usize = 20_000;
+/// Ended session ids remembered, so that they stay ended.
+const MOST_ENDED: usize = 100_000;
+
+/// What a session id carries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    id: Uuid,
+    identity: String,
+    profile: String,
+    /// The protocol version agreed on in `initialize`.
+    pub version: String,
+    expires: Timestamp,
+}
+
+/// One session of a legacy client.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub id: Uuid,
+    caller: Caller,
+    expires: Timestamp,
+    /// Requests under way by the client's own ids, to be cancelled by them.
+    running: Mutex<HashMap<String, CancellationToken>>,
+    pub subscriber: Arc<Subscriber>,
+    /// Where answers go on the HTTP+SSE transport.
+    pub outbox: OnceLock<mpsc::Sender<Bytes>>,
+    last_used: AtomicI64,
+}
+
+impl Session {
+    fn new(claims: &Claims, caller: &Caller, now: Timestamp) -> Self {
+        Self {
+            id: claims.id,
+            caller: caller.clone(),
+            expires: claims.expires,
+            running: Mutex::default(),
+            subscriber: Arc::new(Subscriber::new(caller.clone(), Some(claims.id), ListKind::ALL.to_vec())),
+            outbox: OnceLock::new(),
+            last_used: AtomicI64::new(now.as_micros()),
+        }
+    }
+
+    /// Notes a request under way. The guard forgets it when dropped.
+    pub(crate) fn start(self: &Arc<Self>, id: &str, cancel: CancellationToken) -> Running {
+        self.running().insert(id.to_owned(), cancel);
+        Running { session: Arc::clone(self), id: id.to_owned() }
+    }
+
+    /// Cancels the request with the client's id; unknown ids are ignored, as
+    /// the specification says.
+    pub(crate) fn cancel(&self, id: &str) {
+        if let Some(token) = self.running().remove(id) {
+            token.cancel();
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle_for(&self, now: Timestamp) -> Duration {
+        now.since(Timestamp::from_micros(self.last_used.load(Ordering::Relaxed)))
+    }
+}
+
+/// A request under way in a session.
+#[derive(Debug)]
+pub(crate) struct Running {
+    session: Arc<Session>,
+    id: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.session.running().remove(&self.id);
+    }
+}
+
+/// All sessions that this process knows.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    sealer: Sealer,
+    clock: Arc<dyn Clock>,
+    live: Mutex<HashMap<String, Arc<Session>>>,
+    ended: Mutex<HashMap<Uuid, Timestamp>>,
+    subscribers: Arc<Subscribers>,
+}
+
+impl Sessions {
+    pub(crate) fn new(sealer: Sealer, clock: Arc<dyn Clock>, subscribers: Arc<Subscribers>) -> Self {
+        Self { sealer, clock, live: Mutex::default(), ended: Mutex::default(), subscribers }
+    }
+
+    /// Begins a session; gives its id, as it stands in `Mcp-Session-Id`.
+    pub(crate) fn begin(&self, caller: &Caller, version: &str) -> Option<(String, Arc<Session>)> {
+        let now = self.clock.now();
+        let claims = Claims {
+            id: Uuid::now_v7(),
+            identity: caller.identity().as_str().to_owned(),
+            profile: caller.profile().to_string(),
+            version: version.to_owned(),
+            expires: now.plus(LIFETIME),
+        };
+        let payload = serde_json::to_vec(&claims).ok()?;
+        let token = self.sealer.seal("", &payload).ok()?.to_string();
+        let session = self.keep(token.clone(), Session::new(&claims, caller, now));
+        Some((token, session))
+    }
+
+    /// The session with this id, if it is the caller's and still good.
+    pub(crate) fn find(&self, token: &str, caller: &Caller) -> Option<Arc<Session>> {
+        let now = self.clock.now();
+        let live = self.live().get(token).cloned();
+        let session = match live {
+            Some(session) => session,
+            None => self.revive(token, caller, now)?,
+        };
+        if session.caller != *caller || now >= session.expires || self.has_ended(session.id) {
+            return None;
+        }
+        session.last_used.store(now.as_micros(), Ordering::Relaxed);
+        Some(session)
+    }
+
+    /// The session with this id, when its state lives in this process.
+    pub(crate) fn find_live(&self, token: &str, caller: &Caller) -> Option<Arc<Session>> {
+        self.live().contains_key(token).then(|| self.find(token, caller))?
+    }
+
+    /// Ends a session for good and cancels what it had under way.
+    pub(crate) fn end(&self, token: &str, session: &Session) {
+        self.live().remove(token);
+        for (_, cancel) in session.running().drain() {
+            cancel.cancel();
+        }
+        session.subscriber.take_over();
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if ended.len() >= MOST_ENDED {
+            let now = self.clock.now();
+            ended.retain(|_, expires| now < *expires);
+        }
+        ended.insert(session.id, session.expires);
+    }
+
+    /// Drops the live state of sessions that nobody uses; their ids stay good.
+    pub(crate) fn sweep(&self) -> Vec<Uuid> {
+        let now = self.clock.now();
+        let mut dropped = Vec::new();
+        self.live().retain(|_, session| {
+            // A stream or a request under way holds the session or its subscriber.
+            let held = Arc::strong_count(session) > 1 || Arc::strong_count(&session.subscriber) > 1;
+            let keep = held || session.idle_for(now) < FORGET_AFTER;
+            if !keep {
+                dropped.push(session.id);
+            }
+            keep
+        });
+        dropped
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.live().len()
+    }
+
+    fn revive(&self, token: &str, caller: &Caller, now: Timestamp) -> Option<Arc<Session>> {
+        let payload = self.sealer.open("", &token.parse::<Sealed>().ok()?).ok()?;
+        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        let is_callers =
+            claims.identity == caller.identity().as_str() && claims.profile == caller.profile().as_str();
+        if !is_callers || now >= claims.expires || self.has_ended(claims.id) {
+            return None;
+        }
+        Some(self.keep(token.to_owned(), Session::new(&claims, caller, now)))
+    }
+
+    fn keep(&self, token: String, session: Session) -> Arc<Session> {
+        let mut live = self.live();
+        if live.len() >= MOST_LIVE {
+            let oldest = live
+                .iter()
+                .filter(|(_, session)| Arc::strong_count(session) == 1)
+                .min_by_key(|(_, session)| session.last_used.load(Ordering::Relaxed))
+                .map(|(token, _)| token.clone());
+            if let Some(oldest) = oldest {
+                live.remove(&oldest);
+            }
+        }
+        let session = Arc::clone(live.entry(token).or_insert_with(|| Arc::new(session)));
+        drop(live);
+        self.subscribers.add(&session.subscriber);
+        session
+    }
+
+    fn has_ended(&self, id: Uuid) -> bool {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Session>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most talkative level that any session of the identity asked for; 0
+    /// when none did.
+    pub(crate) fn lowest_level(&self, identity: &Identity) -> u8 {
+        let live = self.live();
+        let levels = live.values().filter(|session| session.caller.identity() == *identity);
+        levels.map(|session| session.subscriber.log_level()).filter(|level| *level > 0).min().unwrap_or(0)
+    }
+}

@@ -1,0 +1,315 @@
+//! `/mcp/{profile}`: streamable HTTP in both eras (2026-07-28 and 2025-11-25,
+//! basic/transports).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Answer, RpcError, SESSION_HEADER};
+use super::entry::{self, Entry, bad};
+use super::events::{self, Source};
+use super::modern;
+use super::session::Session;
+use super::subscriber::{Due, Subscriber};
+use crate::Hub;
+use crate::jsonrpc::{Kind, Message};
+use crate::method::{self, Listening, Request};
+use crate::upstream::Era;
+use crate::upstream::handshake::LEGACY_VERSIONS;
+
+/// What servers answer for a session that is unknown, ended or another's.
+pub(crate) const SESSION_NOT_FOUND: i64 = -32001;
+
+/// One message of a client.
+pub(crate) async fn post(
+    State(hub): State<Arc<Hub>>,
+    Path(profile): Path<String>,
+    http: HttpRequest,
+) -> Response {
+    let (parts, body) = http.into_parts();
+    let entry = match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    let accepts = entry::accepts(&parts.headers);
+    if !accepts.json && !accepts.stream {
+        let error = bad(
+            "the Accept header must allow application/json and text/event-stream",
+            StatusCode::NOT_ACCEPTABLE,
+        );
+        return entry.refuse(None, &error).await;
+    }
+    let message = match entry.message(&parts.headers, body).await {
+        Ok(message) => message,
+        Err(refusal) => return refusal,
+    };
+    let answered = if modern::speaks_modern(&parts.headers, &message) {
+        Box::pin(post_modern(entry, &parts.headers, message, accepts.stream)).await
+    } else {
+        Box::pin(post_legacy(entry, &parts.headers, message, accepts.stream)).await
+    };
+    match answered {
+        Ok(answer) => framed(answer, accepts.json),
+        Err(response) => response,
+    }
+}
+
+fn framed(answer: Answer, takes_json: bool) -> Response {
+    match answer {
+        Answer::Message { status, body, session } if takes_json || status != StatusCode::OK => {
+            answer::json(status, body, session.as_deref())
+        }
+        Answer::Message { body, session, .. } => {
+            let (_, nothing) = tokio::sync::mpsc::channel::<Bytes>(1);
+            let mut response = events::stream(Some(events::frame(&body.joined())), nothing);
+            if let Some(Ok(value)) = session.map(|id| HeaderValue::from_str(&id)) {
+                response.headers_mut().insert(SESSION_HEADER, value);
+            }
+            response
+        }
+        Answer::Stream(messages) => events::stream(None, messages),
+        Answer::Accepted => answer::empty(StatusCode::ACCEPTED),
+        Answer::Nothing => events::empty(),
+    }
+}
+
+async fn post_modern(
+    entry: Entry,
+    headers: &HeaderMap,
+    message: Message,
+    takes_stream: bool,
+) -> Result<Answer, Response> {
+    match message.kind() {
+        Kind::Notification => {
+            // Claude Code posts notifications/cancelled without Mcp-Method; a
+            // modern request is cancelled by closing its stream.
+            return Ok(Answer::Accepted);
+        }
+        Kind::Result | Kind::Error => {
+            let error = bad("a client of this protocol version posts no answers", StatusCode::BAD_REQUEST);
+            return Err(entry.refuse(Some(&message), &error).await);
+        }
+        Kind::Request => {}
+    }
+    if let Err(error) = modern::check(headers, &message) {
+        return Err(entry.refuse(Some(&message), &error).await);
+    }
+    let request = request(entry, message, Era::Modern, None, takes_stream);
+    if request.message.method() == Some("subscriptions/listen") {
+        return Err(listen(&request).await);
+    }
+    Ok(method::dispatch(request).await)
+}
+
+async fn listen(request: &Request) -> Response {
+    match Listening::begin(request) {
+        Ok(listening) => {
+            let first = events::frame(&listening.acknowledgement);
+            events::stream(Some(first), Open { source: listening, stopping: request.hub.stopping.clone() })
+        }
+        Err(error) => entry_of(request).refuse(Some(&request.message), &error).await,
+    }
+}
+
+fn entry_of(request: &Request) -> Entry {
+    Entry {
+        hub: Arc::clone(&request.hub),
+        profile: Arc::clone(&request.profile),
+        caller: request.caller.clone(),
+        request_id: request.request_id,
+        arrived: request.arrived,
+    }
+}
+
+async fn post_legacy(
+    entry: Entry,
+    headers: &HeaderMap,
+    message: Message,
+    takes_stream: bool,
+) -> Result<Answer, Response> {
+    if message.method() == Some("initialize") && message.kind() == Kind::Request {
+        let request = request(entry, message, Era::Legacy, None, takes_stream);
+        return Ok(method::initialize(request, true).await);
+    }
+    if let Err(error) = check_version(headers) {
+        return Err(entry.refuse(Some(&message), &error).await);
+    }
+    let session = match session(&entry, headers) {
+        Ok((_, session)) => session,
+        Err(error) => return Err(entry.refuse(Some(&message), &error).await),
+    };
+    let request = request(entry, message, Era::Legacy, Some(session), takes_stream);
+    match request.message.kind() {
+        Kind::Request => Ok(method::dispatch(request).await),
+        Kind::Notification => {
+            method::take_notification(&request);
+            Ok(Answer::Accepted)
+        }
+        // The hub has asked nothing, so an answer is nobody's.
+        Kind::Result | Kind::Error => Ok(Answer::Accepted),
+    }
+}
+
+pub(crate) fn request(
+    entry: Entry,
+    message: Message,
+    era: Era,
+    session: Option<Arc<Session>>,
+    takes_stream: bool,
+) -> Request {
+    Request {
+        hub: entry.hub,
+        profile: entry.profile,
+        caller: entry.caller,
+        message,
+        request_id: entry.request_id,
+        arrived: entry.arrived,
+        era,
+        session,
+        takes_stream,
+    }
+}
+
+/// A version header that a legacy client sends must be one of a legacy
+/// version; without one, the session's version counts.
+fn check_version(headers: &HeaderMap) -> Result<(), RpcError> {
+    for value in headers.get_all(modern::VERSION_HEADER) {
+        let version = value.to_str().unwrap_or_default();
+        if !LEGACY_VERSIONS.contains(&version) {
+            return Err(modern::unsupported(version));
+        }
+    }
+    Ok(())
+}
+
+fn session(entry: &Entry, headers: &HeaderMap) -> Result<(String, Arc<Session>), RpcError> {
+    let mut values = headers.get_all(SESSION_HEADER).iter();
+    let token = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().unwrap_or_default(),
+        (None, _) => {
+            return Err(bad(
+                "the header Mcp-Session-Id is missing; begin with initialize",
+                StatusCode::BAD_REQUEST,
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(bad("the header Mcp-Session-Id stands twice", StatusCode::BAD_REQUEST));
+        }
+    };
+    match entry.hub.sessions.find(token, &entry.caller) {
+        Some(session) => Ok((token.to_owned(), session)),
+        None => Err(RpcError::new(SESSION_NOT_FOUND, "Session not found; begin again with initialize")
+            .status(StatusCode::NOT_FOUND)),
+    }
+}
+
+/// The stream of a legacy session.
+pub(crate) async fn get(
+    State(hub): State<Arc<Hub>>,
+    Path(profile): Path<String>,
+    http: HttpRequest,
+) -> Response {
+    let (parts, _) = http.into_parts();
+    let entry = match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    if modern::says_modern(&parts.headers) {
+        return method_not_allowed("POST");
+    }
+    if !entry::accepts(&parts.headers).stream {
+        let error = bad(
+            "a GET opens an event stream: Accept must allow text/event-stream",
+            StatusCode::NOT_ACCEPTABLE,
+        );
+        return entry.refuse(None, &error).await;
+    }
+    match check_version(&parts.headers).and_then(|()| session(&entry, &parts.headers)) {
+        Ok((_, session)) => {
+            let reader = session.subscriber.take_over();
+            let source = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
+            // The comment opens the stream at once, for clients that wait for a first byte.
+            let first = Some(trunkline_web::sse::comment());
+            events::stream(first, Open { source, stopping: hub.stopping.clone() })
+        }
+        Err(error) => entry.refuse(None, &error).await,
+    }
+}
+
+/// Ends a legacy session.
+pub(crate) async fn delete(
+    State(hub): State<Arc<Hub>>,
+    Path(profile): Path<String>,
+    http: HttpRequest,
+) -> Response {
+    let (parts, _) = http.into_parts();
+    let entry = match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry,
+        Err(refusal) => return refusal,
+    };
+    if modern::says_modern(&parts.headers) {
+        return method_not_allowed("POST");
+    }
+    match session(&entry, &parts.headers) {
+        Ok((token, session)) => {
+            hub.end_session(&token, &session);
+            answer::empty(StatusCode::OK)
+        }
+        Err(error) => entry.refuse(None, &error).await,
+    }
+}
+
+/// Any other HTTP method.
+pub(crate) async fn other() -> Response {
+    std::future::ready(method_not_allowed("GET, POST, DELETE")).await
+}
+
+fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// A stream that ends with the hub.
+pub(crate) struct Open<S> {
+    pub source: S,
+    pub stopping: CancellationToken,
+}
+
+impl<S: Source> Source for Open<S> {
+    async fn next(&mut self) -> Option<Bytes> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => None,
+            message = self.source.next() => message,
+        }
+    }
+}
+
+/// What a legacy session hears.
+pub(crate) struct SessionStream {
+    pub subscriber: Arc<Subscriber>,
+    pub reader: u64,
+}
+
+impl Source for SessionStream {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.subscriber.next(self.reader).await {
+            Due::ListChanged(kind) => {
+                Some(Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\"}}", kind.changed())))
+            }
+            Due::Message(message) => Some(message),
+            Due::Superseded => None,
+        }
+    }
+}
+
+impl Source for Listening {
+    async fn next(&mut self) -> Option<Bytes> {
+        Listening::next(self).await
+    }
+}

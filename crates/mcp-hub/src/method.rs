@@ -1,0 +1,147 @@
+//! One file for each thing a client can ask.
+
+mod call;
+mod complete;
+mod forward;
+mod greet;
+mod list;
+mod listen;
+mod logging;
+mod meta;
+mod notify;
+mod prompt;
+mod relay;
+mod resource;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use trunkline_model::{Action, Caller, Decision, Reason, Timestamp};
+use trunkline_profiles::{Asked, EffectiveProfile, Kind, RefusedRequest};
+use uuid::Uuid;
+
+use crate::Hub;
+use crate::catalog::ListKind;
+use crate::downstream::answer::{Answer, RpcError};
+use crate::downstream::session::Session;
+use crate::jsonrpc::{Fields, Message, code};
+use crate::upstream::Era;
+
+pub(crate) use listen::Listening;
+
+/// One request of a caller, with everything that was proved about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub hub: Arc<Hub>,
+    pub profile: Arc<EffectiveProfile>,
+    pub caller: Caller,
+    pub message: Message,
+    pub request_id: Uuid,
+    pub arrived: Timestamp,
+    /// The era that the client speaks.
+    pub era: Era,
+    /// The session of a legacy client.
+    pub session: Option<Arc<Session>>,
+    /// Whether the client takes an event stream as the answer.
+    pub takes_stream: bool,
+}
+
+impl Request {
+    /// The id as the client wrote it.
+    pub(crate) fn id(&self) -> &str {
+        self.message.id().unwrap_or("null")
+    }
+
+    pub(crate) fn params(&self) -> &str {
+        self.message.payload().unwrap_or("{}")
+    }
+
+    fn fields<const N: usize>(&self, keys: [&'static str; N]) -> Result<Fields<'_, N>, RpcError> {
+        Fields::find(self.params(), keys).map_err(|fault| invalid(fault.to_string()))
+    }
+
+    fn asked(&self, kind: Kind, action: Action) -> Asked {
+        Asked {
+            request_id: self.request_id,
+            arrived: self.arrived,
+            kind,
+            action,
+            request_bytes: self.params().len() as u64,
+        }
+    }
+
+    fn action(&self, server: Option<trunkline_model::ServerName>, target: Option<String>) -> Action {
+        Action {
+            method: self.message.method().unwrap_or_default().to_owned(),
+            server,
+            target,
+            shown_as: None,
+        }
+    }
+
+    /// Answers with `error` after the refusal is in the audit trail.
+    async fn refuse(&self, reason: Reason, target: Option<String>, error: RpcError) -> Answer {
+        let refused = RefusedRequest {
+            request_id: self.request_id,
+            arrived: self.arrived,
+            profile: Some(self.profile.name().clone()),
+            caller: Some(self.caller.principal().clone()),
+            action: self.action(None, target),
+            decision: Decision::deny(reason),
+            detail: error.message.clone(),
+            request_bytes: self.params().len() as u64,
+        };
+        match self.hub.guard.refuse(refused).await {
+            Ok(()) => error.answer(Some(self.id())),
+            Err(_) => audit_unavailable().answer(Some(self.id())),
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> RpcError {
+    RpcError::new(code::INVALID_PARAMS, message)
+}
+
+/// The trail cannot be written: nothing may leave.
+fn audit_unavailable() -> RpcError {
+    RpcError::new(
+        code::INTERNAL_ERROR,
+        "the audit trail cannot be written, so the answer is withheld; see the hub's log",
+    )
+    .status(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Answers one request.
+pub(crate) async fn dispatch(request: Request) -> Answer {
+    let method = request.message.method().unwrap_or_default();
+    let modern = request.era == Era::Modern;
+    match method {
+        "tools/call" => Box::pin(call::answer(&request)).await,
+        "tools/list" => list::answer(&request, ListKind::Tools).await,
+        "prompts/list" => list::answer(&request, ListKind::Prompts).await,
+        "resources/list" => list::answer(&request, ListKind::Resources).await,
+        "resources/templates/list" => list::answer(&request, ListKind::Templates).await,
+        "prompts/get" => Box::pin(prompt::answer(&request)).await,
+        "resources/read" => Box::pin(resource::read(&request)).await,
+        "completion/complete" => Box::pin(complete::answer(&request)).await,
+        "server/discover" if modern => greet::discover(&request),
+        "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
+        "logging/setLevel" if !modern => logging::set_level(&request).await,
+        _ => unknown_method(&request, method).await,
+    }
+}
+
+async fn unknown_method(request: &Request, method: &str) -> Answer {
+    let status = if request.era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let error = RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}")).status(status);
+    request.refuse(Reason::BadRequest, None, error).await
+}
+
+pub(crate) use greet::initialize;
+pub(crate) use logging::{passes_number, set_level_request};
+pub(crate) use notify::take as take_notification;
+
+/// The raw `_meta` of a request.
+fn meta_of(request: &Request) -> Option<&str> {
+    Fields::find(request.params(), ["_meta"]).ok()?.raw(0)
+}

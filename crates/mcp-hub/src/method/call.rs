@@ -1,0 +1,54 @@
+//! `tools/call` (2026-07-28 and 2025-11-25, server/tools).
+
+use trunkline_model::Reason;
+use trunkline_profiles::Kind;
+
+use super::forward::{self, Destination};
+use super::{Request, invalid};
+use crate::downstream::answer::{Answer, RpcError};
+use crate::jsonrpc::code;
+
+/// Members with which a client would begin a task or go on with a suspended
+/// call; both are refused by name until the hub can hold what they need.
+const NOT_SERVED: [(&str, &str); 3] = [
+    ("task", "tasks are not served through the hub yet; call the tool without \"task\""),
+    ("inputResponses", "no call of yours waits for input"),
+    ("requestState", "no call of yours waits for input"),
+];
+
+pub(super) async fn answer(request: &Request) -> Answer {
+    match destination(request).await {
+        Ok(destination) => forward::forward(request, destination).await,
+        Err((reason, target, error)) => request.refuse(reason, target, error).await,
+    }
+}
+
+type Refused = (Reason, Option<String>, RpcError);
+
+async fn destination(request: &Request) -> Result<Destination, Refused> {
+    let malformed = |error: RpcError| (Reason::BadRequest, None, error);
+    let fields = request
+        .fields(["name", "task", "inputResponses", "requestState", "_meta", "arguments"])
+        .map_err(malformed)?;
+    let name = fields
+        .string(0)
+        .map_err(|fault| malformed(invalid(fault.to_string())))?
+        .ok_or_else(|| malformed(invalid("tools/call needs the tool's \"name\"")))?
+        .into_owned();
+    for (index, (member, why)) in NOT_SERVED.iter().enumerate() {
+        if fields.raw(index + 1).is_some() {
+            let error = RpcError::new(code::INVALID_PARAMS, format!("{member}: {why}"));
+            return Err((Reason::BadRequest, Some(name), error));
+        }
+    }
+    let place = fields.range(0);
+    match request.hub.tool(request, &name).await {
+        Some(target) => {
+            Ok(Destination { kind: Kind::Tool, server: target.server, own: target.own, shown: name, place })
+        }
+        None => {
+            let error = forward::not_found(Kind::Tool, &name, request.era);
+            Err((Reason::NotInProfile, Some(name), error))
+        }
+    }
+}

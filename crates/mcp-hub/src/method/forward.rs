@@ -1,0 +1,249 @@
+//! The way of a request to its server and back, the same for every method.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use trunkline_model::{Outcome, ServerName};
+use trunkline_profiles::{Kind, Permit, Refusal};
+
+use super::relay::{self, Relay};
+use super::{Request, meta};
+use crate::downstream::answer::{Answer, RpcError};
+use crate::downstream::session::Running;
+use crate::jsonrpc::{Fields, code, splice, text};
+use crate::upstream::pool::Lease;
+use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
+
+/// Where a request goes and what stands there for the caller's name.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    pub kind: Kind,
+    pub server: ServerName,
+    /// The server's own name of the tool or prompt, or the resource's URI.
+    pub own: String,
+    /// The name that the caller used.
+    pub shown: String,
+    /// Where the name stands in the parameters, quotes included; nothing is
+    /// replaced when it is the server's own.
+    pub place: Option<std::ops::Range<usize>>,
+}
+
+/// Asks the one door, then the server.
+pub(super) async fn forward(request: &Request, destination: Destination) -> Answer {
+    let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
+    if destination.shown != destination.own {
+        action.shown_as = Some(destination.shown.clone());
+    }
+    let asked = request.asked(destination.kind, action);
+    match request.hub.guard.admit(&request.caller, &request.profile, asked) {
+        Ok(permit) => run(request, destination, permit).await,
+        Err(refusal) => refused(request, &destination, refusal).await,
+    }
+}
+
+/// What is refused looks as if it were not there.
+async fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> Answer {
+    if refusal.record().await.is_err() {
+        return super::audit_unavailable().answer(Some(request.id()));
+    }
+    not_found(destination.kind, &destination.shown, request.era).answer(Some(request.id()))
+}
+
+/// "There is no such thing", in the words of the protocol.
+pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
+    match kind {
+        Kind::Tool => RpcError::new(code::INVALID_PARAMS, format!("Unknown tool: {shown}")),
+        Kind::Prompt => RpcError::new(code::INVALID_PARAMS, format!("Unknown prompt: {shown}")),
+        Kind::Resource => {
+            let number = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
+            RpcError::new(number, "Resource not found").data(format!("{{\"uri\":{}}}", text(shown)))
+        }
+        Kind::Completion | Kind::Other => {
+            RpcError::new(code::INVALID_PARAMS, format!("Unknown reference: {shown}"))
+        }
+    }
+}
+
+/// Runs an admitted request. For a legacy client it runs on even when the
+/// client goes away: to disconnect is not to cancel (2025-11-25, transports).
+async fn run(request: &Request, destination: Destination, permit: Permit) -> Answer {
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let running = request.session.as_ref().map(|session| session.start(request.id(), cancel.clone()));
+    if request.era == Era::Modern {
+        return exchange(request.clone(), destination, permit, cancel, running).await;
+    }
+    let (done, answer) = tokio::sync::oneshot::channel();
+    let owned = request.clone();
+    request.hub.tasks.spawn(async move {
+        let answer = exchange(owned, destination, permit, cancel, running).await;
+        // A client that went away gets no answer.
+        let _ = done.send(answer);
+    });
+    answer.await.unwrap_or(Answer::Nothing)
+}
+
+async fn exchange(
+    request: Request,
+    destination: Destination,
+    permit: Permit,
+    cancel: tokio_util::sync::CancellationToken,
+    running: Option<Running>,
+) -> Answer {
+    let patience = request.hub.call_timeout(&destination.server);
+    let asking = ask(&request, &destination, &permit);
+    let asked = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return cancelled(permit).await,
+        asked = within(patience, asking) => asked,
+    };
+    match asked {
+        Ok((Exchange::Done(message), lease)) => {
+            relay::finish(&request, &destination, permit, Ok(message), lease.greeting().era).await
+        }
+        Ok((Exchange::Open(open), lease)) => {
+            let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
+            let relay = Relay { request, destination, permit, lease, open, token, cancel, running, patience };
+            relay.answer().await
+        }
+        Err(error) => relay::finish(&request, &destination, permit, Err(error), Era::Legacy).await,
+    }
+}
+
+pub(super) async fn cancelled(permit: Permit) -> Answer {
+    // The caller wants no answer; the event is written all the same.
+    let _ = permit.settle(Outcome::Cancelled, 0).await;
+    Answer::Nothing
+}
+
+/// Bounds the time to the first sign of an answer.
+pub(super) async fn within<T>(
+    patience: Duration,
+    asking: impl Future<Output = Result<T, UpstreamError>>,
+) -> Result<T, UpstreamError> {
+    match tokio::time::timeout(patience, asking).await {
+        Ok(asked) => asked,
+        Err(_) => Err(UpstreamError::TimedOut { seconds: patience.as_secs() }),
+    }
+}
+
+/// Sends the request. A server that forgot its session is asked once more in
+/// a new one: it has executed nothing.
+async fn ask(
+    request: &Request,
+    destination: &Destination,
+    permit: &Permit,
+) -> Result<(Exchange, Lease), UpstreamError> {
+    let key = request.hub.instance_key(&destination.server, &request.caller, request.session.as_deref())?;
+    let lease = request.hub.upstreams.connection(&key).await?;
+    let sent = lease.call(permit, outgoing(request, destination, &lease)).await;
+    match sent {
+        Err(UpstreamError::SessionLost) => {
+            drop(lease);
+            let lease = request.hub.upstreams.connection(&key).await?;
+            let exchange = lease.call(permit, outgoing(request, destination, &lease)).await?;
+            Ok((exchange, lease))
+        }
+        sent => Ok((sent?, lease)),
+    }
+}
+
+/// The request as the server shall see it: the caller's bytes, with the
+/// server's own name in them and this hop's `_meta`.
+fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outgoing {
+    let id = upstream::next_id();
+    let params = request.params();
+    let method = request.message.method().unwrap_or_default();
+    let own;
+    let mut edits = Vec::with_capacity(2);
+    if destination.own != destination.shown
+        && let Some(place) = &destination.place
+    {
+        own = text(&destination.own);
+        edits.push((place.clone(), own.as_str()));
+    }
+    let fresh = fresh_meta(request, lease.greeting().era, id);
+    if let Some((place, meta)) = &fresh {
+        edits.push((place.clone(), meta.as_str()));
+    }
+    edits.sort_by_key(|(place, _)| place.start);
+    let body = if edits.is_empty() {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", text(method))
+    } else {
+        let params = splice(params, &edits);
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", text(method))
+    };
+    let named = matches!(destination.kind, Kind::Tool | Kind::Prompt | Kind::Resource);
+    Outgoing {
+        id,
+        method: method.to_owned(),
+        body: Bytes::from(body),
+        name: named.then(|| destination.own.clone()),
+        param_headers: Vec::new(),
+    }
+}
+
+/// The edit that gives the request this hop's `_meta`; none when the
+/// caller's can pass as it is.
+fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<usize>, String)> {
+    let params = request.params();
+    let fields = Fields::find(params, ["_meta"]).ok()?;
+    let original = fields.raw(0);
+    if era == Era::Legacy && original.is_none_or(meta::may_pass_as_is) {
+        return None;
+    }
+    let progress = original.and_then(meta::progress_token).map(|_| id);
+    let client_info = original.and_then(client_info_of);
+    let level = log_level_of(request, original);
+    let hop = meta::ModernHop { client_info, log_level: level.as_deref() };
+    let new = meta::rewritten(original, progress, (era == Era::Modern).then_some(&hop))
+        .unwrap_or_else(|| "{}".to_owned());
+    match fields.range(0) {
+        Some(range) => Some((range, new)),
+        None => {
+            let rest = params.get(1..).unwrap_or_default().trim_start();
+            let comma = if rest.starts_with('}') { "" } else { "," };
+            Some((1..1, format!("\"_meta\":{new}{comma}")))
+        }
+    }
+}
+
+fn client_info_of(meta: &str) -> Option<&str> {
+    Fields::find(meta, [crate::jsonrpc::meta::CLIENT_INFO]).ok()?.raw(0)
+}
+
+/// The log level that the client wants on this request: a modern client says
+/// so in `_meta`, a legacy client has said so for its session.
+pub(super) fn log_level_of(request: &Request, meta: Option<&str>) -> Option<String> {
+    match (&request.session, request.era) {
+        (_, Era::Modern) => {
+            let fields = Fields::find(meta?, [crate::jsonrpc::meta::LOG_LEVEL]).ok()?;
+            fields.string(0).ok()?.map(std::borrow::Cow::into_owned)
+        }
+        (Some(session), Era::Legacy) => {
+            super::logging::name_of(session.subscriber.log_level()).map(str::to_owned)
+        }
+        (None, Era::Legacy) => None,
+    }
+}
+
+/// How a server's failure reads to a caller: which server, what happened,
+/// whether trying again is safe.
+pub(super) fn upstream_error(server: &ServerName, error: &UpstreamError) -> RpcError {
+    let (kind, retry_is_safe) = match error {
+        UpstreamError::Unreachable { .. } => ("unreachable", true),
+        UpstreamError::Handshake { .. } => ("handshake_failed", true),
+        UpstreamError::NeedsConsent { .. } => ("needs_consent", true),
+        UpstreamError::SessionLost => ("session_lost", true),
+        UpstreamError::Busy { .. } => ("busy", true),
+        UpstreamError::Closed { .. } => ("connection_lost", false),
+        UpstreamError::Protocol { .. } => ("not_mcp", false),
+        UpstreamError::TooLarge { .. } => ("too_large", false),
+        UpstreamError::TimedOut { .. } => ("timed_out", false),
+    };
+    let data = format!(
+        "{{\"server\":{},\"kind\":\"{kind}\",\"retryIsSafe\":{retry_is_safe}}}",
+        text(server.as_str())
+    );
+    RpcError::new(code::INTERNAL_ERROR, format!("Server {server}: {error}")).status(StatusCode::OK).data(data)
+}

@@ -1,0 +1,129 @@
+//! The first words with a client: `initialize` (2025-11-25, basic/lifecycle)
+//! and `server/discover` (2026-07-28, basic/versioning). Both are answered at
+//! once from what is known; the profile's servers start behind the answer.
+
+use bytes::Bytes;
+use http::StatusCode;
+use trunkline_model::Reason;
+
+use super::{Request, invalid};
+use crate::catalog::view::{self, View, has_capability};
+use crate::downstream::answer::{Answer, RpcError, result_message};
+use crate::jsonrpc::{code, meta, text};
+use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION};
+
+/// How long a modern client may keep what `server/discover` said, in milliseconds.
+const TTL_MS: u32 = 30_000;
+
+/// Answers `initialize` and begins the session.
+pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Answer {
+    let asked = request.fields(["protocolVersion", "capabilities", "clientInfo"]).and_then(|fields| {
+        let version = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
+        version
+            .map(std::borrow::Cow::into_owned)
+            .ok_or_else(|| invalid("initialize needs a \"protocolVersion\""))
+    });
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+    };
+    let version = LEGACY_VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(LEGACY_VERSION);
+    let mut token = None;
+    if wants_session {
+        match request.hub.sessions.begin(&request.caller, version) {
+            Some((id, session)) => {
+                token = Some(id);
+                request.session = Some(session);
+            }
+            None => {
+                let error = RpcError::new(code::INTERNAL_ERROR, "a session could not be made")
+                    .status(StatusCode::INTERNAL_SERVER_ERROR);
+                return error.answer(Some(request.id()));
+            }
+        }
+    }
+    let view = request.hub.view_now(&request);
+    let result = format!(
+        "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
+        capabilities(&request, &view),
+        server_info(&request, &view),
+        instructions(&request, &view),
+    );
+    let body = result_message(request.id(), Bytes::from(result));
+    Answer::Message { status: StatusCode::OK, body, session: token }
+}
+
+/// Answers `server/discover`.
+pub(super) fn discover(request: &Request) -> Answer {
+    let view = request.hub.view_now(request);
+    let result = format!(
+        "{{\"resultType\":\"complete\",\"supportedVersions\":[\"{MODERN_VERSION}\"],\"capabilities\":{}{},\
+         \"ttlMs\":{TTL_MS},\"cacheScope\":\"private\",\"_meta\":{{{}:{}}}}}",
+        capabilities(request, &view),
+        instructions(request, &view),
+        text(meta::SERVER_INFO),
+        server_info(request, &view),
+    );
+    Answer::result(request.id(), Bytes::from(result))
+}
+
+/// What the profile's servers can do together. While one of them is not known
+/// yet, everything that it might turn out to do.
+fn capabilities(request: &Request, view: &View) -> String {
+    let known = view.greetings.len() == request.profile.servers().count();
+    let any = |name: &str| {
+        !known || view.greetings.iter().any(|(_, greeting)| has_capability(&greeting.capabilities, name))
+    };
+    let members = [
+        ("tools", "{\"listChanged\":true}"),
+        ("prompts", "{\"listChanged\":true}"),
+        ("resources", "{\"listChanged\":true}"),
+        ("completions", "{}"),
+        ("logging", "{}"),
+    ];
+    let members: Vec<String> = members
+        .iter()
+        .filter(|(name, _)| any(name))
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// The profile's own name, short and different for each profile, because
+/// clients build tool names from it; a transparent profile passes its server's.
+fn server_info(request: &Request, view: &View) -> String {
+    if view::is_transparent(&request.profile)
+        && let Some((_, greeting)) = view.greetings.first()
+        && let Some(info) = &greeting.server_info
+    {
+        return String::from_utf8_lossy(info).into_owned();
+    }
+    format!(
+        "{{\"name\":{},\"title\":{},\"version\":\"{}\"}}",
+        text(request.profile.name().as_str()),
+        text(request.profile.name().as_str()),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// What the servers tell the model about themselves, each under its name.
+fn instructions(request: &Request, view: &View) -> String {
+    let told: Vec<(&str, String)> = view
+        .greetings
+        .iter()
+        .filter_map(|(server, greeting)| {
+            let words: String = serde_json::from_slice(greeting.instructions.as_deref()?).ok()?;
+            Some((server.as_str(), words))
+        })
+        .collect();
+    let words = match told.as_slice() {
+        [] => return String::new(),
+        [(_, words)] if view::is_transparent(&request.profile) => words.clone(),
+        several => several
+            .iter()
+            .map(|(server, words)| format!("# {server}\n\n{words}"))
+            .collect::<Vec<_>>()
+            .join("\n\n"),
+    };
+    format!(",\"instructions\":{}", text(&words))
+}

@@ -1,0 +1,271 @@
+//! The way back: the answer, and what comes before it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use trunkline_model::Outcome;
+use trunkline_profiles::{Kind, Permit};
+
+use super::forward::{self, Destination, upstream_error};
+use super::{Request, audit_unavailable, logging};
+use crate::catalog::fetch::error_code;
+use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
+use crate::downstream::session::Running;
+use crate::jsonrpc::{self, Fields, Message, code, splice};
+use crate::upstream::pool::Lease;
+use crate::upstream::{Era, OpenExchange, UpstreamError};
+
+/// When nothing has come for this long the client gets an event stream, whose
+/// comments keep the connection alive.
+const QUIET: Duration = Duration::from_secs(10);
+/// Messages on their way to one client.
+const QUEUE: usize = 64;
+
+/// Settles the permit and makes the answer of a request that needs no stream.
+pub(super) async fn finish(
+    request: &Request,
+    destination: &Destination,
+    permit: Permit,
+    answered: Result<Message, UpstreamError>,
+    server_era: Era,
+) -> Answer {
+    let (outcome, pieces, bytes) = conclude(request, destination, answered, server_era);
+    match permit.settle(outcome, bytes).await {
+        Ok(()) => Answer::ok(pieces),
+        Err(_) => audit_unavailable().answer(Some(request.id())),
+    }
+}
+
+/// What the trail says of the answer, and the answer itself.
+fn conclude(
+    request: &Request,
+    destination: &Destination,
+    answered: Result<Message, UpstreamError>,
+    server_era: Era,
+) -> (Outcome, Pieces, u64) {
+    let id = request.id();
+    let message = match answered {
+        Ok(message) => message,
+        Err(error) => {
+            let detail = error.to_string();
+            let pieces = upstream_error(&destination.server, &error).body(Some(id));
+            return (Outcome::Unreachable { detail }, pieces, 0);
+        }
+    };
+    let payload = message.payload_bytes().unwrap_or_default();
+    let bytes = payload.len() as u64;
+    let text = message.payload().unwrap_or_default();
+    if message.kind() == jsonrpc::Kind::Error {
+        let number = error_code(text).unwrap_or(code::INTERNAL_ERROR);
+        return (Outcome::Error { code: number }, error_message(id, payload), bytes);
+    }
+    if let Some(error) = cannot_be_bridged(text, server_era) {
+        return (Outcome::Error { code: error.code }, error.body(Some(id)), bytes);
+    }
+    let outcome = if is_tool_error(destination.kind, text) { Outcome::ToolError } else { Outcome::Ok };
+    let result = in_clients_era(request.era, server_era, destination.kind, payload);
+    (outcome, result_message(id, result), bytes)
+}
+
+/// A modern server asks back or begins a task although the hub declared
+/// neither: the client cannot be given that.
+fn cannot_be_bridged(result: &str, server_era: Era) -> Option<RpcError> {
+    if server_era == Era::Legacy {
+        return None;
+    }
+    let fields = Fields::find(result, ["resultType"]).ok()?;
+    match fields.raw(0)? {
+        "\"complete\"" => None,
+        other => Some(RpcError::new(
+            code::INTERNAL_ERROR,
+            format!("the server answered with a result of type {other}, which was not offered to it"),
+        )),
+    }
+}
+
+fn is_tool_error(kind: Kind, result: &str) -> bool {
+    kind == Kind::Tool
+        && memchr::memmem::find(result.as_bytes(), b"isError").is_some()
+        && Fields::find(result, ["isError"]).is_ok_and(|fields| fields.raw(0) == Some("true"))
+}
+
+/// A legacy server's result gets the members that the modern era requires;
+/// all else stays as it is.
+fn in_clients_era(client: Era, server: Era, kind: Kind, result: Bytes) -> Bytes {
+    if client == server || client == Era::Legacy || result.first() != Some(&b'{') {
+        return result;
+    }
+    let members = match kind {
+        Kind::Resource => r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#,
+        _ => r#""resultType":"complete""#,
+    };
+    let text = std::str::from_utf8(&result).unwrap_or_default();
+    let rest = text.get(1..).unwrap_or_default();
+    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    Bytes::from(splice(text, &[(1..1, &format!("{members}{comma}"))]))
+}
+
+/// A request whose answer did not come at once.
+pub(super) struct Relay {
+    pub request: Request,
+    pub destination: Destination,
+    pub permit: Permit,
+    pub lease: Lease,
+    pub open: OpenExchange,
+    /// The client's own progress token.
+    pub token: Option<String>,
+    pub cancel: CancellationToken,
+    pub running: Option<Running>,
+    pub patience: Duration,
+}
+
+/// What happened next.
+enum Step {
+    /// Something for the client, before the answer.
+    Forward(Bytes),
+    /// Nothing that the client should see.
+    Skip,
+    Quiet,
+    Cancelled,
+    Answered(Result<Message, UpstreamError>),
+}
+
+impl Relay {
+    /// Waits for what comes first: the answer becomes plain JSON, anything
+    /// else opens an event stream.
+    pub(super) async fn answer(mut self) -> Answer {
+        let deadline = tokio::time::Instant::now() + QUIET;
+        loop {
+            let first = match self.step(Some(deadline)).await {
+                Step::Skip => continue,
+                Step::Cancelled => return forward::cancelled(self.permit).await,
+                Step::Answered(answered) => {
+                    let era = self.lease.greeting().era;
+                    return finish(&self.request, &self.destination, self.permit, answered, era).await;
+                }
+                Step::Quiet => None,
+                Step::Forward(message) => Some(message),
+            };
+            if self.request.takes_stream {
+                return self.stream(first);
+            }
+            if first.is_none() {
+                return self.wait().await;
+            }
+        }
+    }
+
+    /// A client that takes no stream waits for the answer alone.
+    async fn wait(mut self) -> Answer {
+        loop {
+            match self.step(None).await {
+                Step::Skip | Step::Quiet | Step::Forward(_) => {}
+                Step::Cancelled => return forward::cancelled(self.permit).await,
+                Step::Answered(answered) => {
+                    let era = self.lease.greeting().era;
+                    return finish(&self.request, &self.destination, self.permit, answered, era).await;
+                }
+            }
+        }
+    }
+
+    fn stream(self, first: Option<Bytes>) -> Answer {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let tasks = self.request.hub.tasks.clone();
+        tasks.spawn(async move { self.pump(first, sender).await });
+        Answer::Stream(receiver)
+    }
+
+    async fn pump(mut self, first: Option<Bytes>, sender: mpsc::Sender<Bytes>) {
+        if let Some(message) = first {
+            let _ = sender.send(message).await;
+        }
+        // A modern client cancels by closing the stream; a legacy client's
+        // request runs on without it (2026-07-28 and 2025-11-25, transports).
+        let modern = self.request.era == Era::Modern;
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = sender.closed(), if modern => Step::Cancelled,
+                step = self.step(None) => step,
+            };
+            match step {
+                Step::Skip | Step::Quiet => {}
+                Step::Forward(message) => {
+                    let _ = sender.send(message).await;
+                }
+                Step::Cancelled => {
+                    forward::cancelled(self.permit).await;
+                    return;
+                }
+                Step::Answered(answered) => {
+                    let era = self.lease.greeting().era;
+                    let (outcome, pieces, bytes) = conclude(&self.request, &self.destination, answered, era);
+                    let pieces = match self.permit.settle(outcome, bytes).await {
+                        Ok(()) => pieces,
+                        Err(_) => audit_unavailable().body(Some(self.request.id())),
+                    };
+                    let _ = sender.send(pieces.joined()).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self, quiet: Option<tokio::time::Instant>) -> Step {
+        let patience = tokio::time::Instant::now() + self.patience;
+        let next = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Step::Cancelled,
+            next = self.open.next() => next,
+            () = sleep_until(quiet) => return Step::Quiet,
+            () = tokio::time::sleep_until(patience) => {
+                Err(UpstreamError::TimedOut { seconds: self.patience.as_secs() })
+            }
+        };
+        match next {
+            Ok(message) if message.method().is_some() => self.notification(&message),
+            answered => {
+                self.running = None;
+                Step::Answered(answered)
+            }
+        }
+    }
+
+    /// What a notification looks like to the client, if it should see it.
+    fn notification(&self, message: &Message) -> Step {
+        match message.method() {
+            Some("notifications/progress") => self.progress(message).map_or(Step::Skip, Step::Forward),
+            Some("notifications/message") => {
+                let wanted = forward::log_level_of(&self.request, super::meta_of(&self.request));
+                let passes = match (&wanted, self.request.era) {
+                    (None, Era::Modern) => false,
+                    (None, Era::Legacy) => true,
+                    (Some(level), _) => logging::passes(message.payload(), level),
+                };
+                if passes { Step::Forward(message.bytes().clone()) } else { Step::Skip }
+            }
+            _ => Step::Forward(message.bytes().clone()),
+        }
+    }
+
+    /// Progress under the token that the client gave.
+    fn progress(&self, message: &Message) -> Option<Bytes> {
+        let token = self.token.as_deref()?;
+        let params = message.payload()?;
+        let fields = Fields::find(params, ["progressToken"]).ok()?;
+        let params = splice(params, &[(fields.range(0)?, token)]);
+        Some(Bytes::from(format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}"
+        )))
+    }
+}
+
+async fn sleep_until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,262 @@
+//! Upstream servers: how a message reaches one and how its answer comes back.
+//!
+//! A [`Connection`] is one live link: a child process, a streamable HTTP
+//! session, or an HTTP+SSE stream. It carries whole messages and knows nothing
+//! of profiles, names or callers. Whoever sends through it shows a
+//! [`Permit`]: there is no other way to an upstream.
+
+pub mod handshake;
+pub(crate) mod hop;
+pub mod http;
+mod limits;
+pub mod pool;
+pub mod sse;
+pub mod stdio;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use trunkline_model::{Identity, ServerName};
+use trunkline_profiles::Permit;
+
+use crate::jsonrpc::Message;
+
+pub use limits::Limits;
+
+/// Ids of requests to upstream servers, and their progress tokens: one number
+/// for both, never used twice in this process.
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
+/// The next id for a request to any upstream server.
+pub fn next_id() -> u64 {
+    LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// One request, ready for the wire.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// From [`next_id`]; stands in `body` as `id`, and as `_meta.progressToken` where progress is wanted.
+    pub id: u64,
+    pub method: String,
+    /// The whole JSON-RPC message.
+    pub body: Bytes,
+    /// What the `Mcp-Name` header says to a modern HTTP server: the tool's or prompt's name, or the URI.
+    pub name: Option<String>,
+    /// `Mcp-Param-*` headers for a modern HTTP server.
+    pub param_headers: Vec<(String, String)>,
+}
+
+/// Which live instance of a server: who shares it is the server's `instances`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InstanceKey {
+    pub server: ServerName,
+    pub scope: Scope,
+}
+
+/// Whom an instance serves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Scope {
+    Everybody,
+    Identity(Identity),
+    Session(Identity, uuid::Uuid),
+}
+
+/// Which era a connection speaks, found or pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// 2026-07-28 and later.
+    Modern,
+    /// 2025-11-25 and older.
+    Legacy,
+}
+
+/// What a server said of itself when the link was made.
+#[derive(Debug, Clone)]
+pub struct Greeting {
+    pub era: Era,
+    pub protocol_version: String,
+    /// The `capabilities` object as the server wrote it.
+    pub capabilities: Bytes,
+    /// The `serverInfo` object as the server wrote it, when it gave one.
+    pub server_info: Option<Bytes>,
+    /// The `instructions` text as a JSON string, when it gave one.
+    pub instructions: Option<Bytes>,
+}
+
+/// What arrives without having been asked for.
+#[derive(Debug, Clone)]
+pub enum ServerEvent {
+    /// A notification that belongs to no request in flight.
+    Notification(Message),
+    /// The link ended; requests in flight have failed already.
+    Closed { reason: String },
+}
+
+/// Where a connection puts [`ServerEvent`]s. When the queue is full the
+/// connection drops notifications rather than wait.
+pub type Events = mpsc::Sender<(InstanceKey, ServerEvent)>;
+
+/// One exchange: a request and all that comes back for it.
+#[derive(Debug)]
+pub enum Exchange {
+    /// The answer came at once, nothing before it.
+    Done(Message),
+    /// Something came before the answer, or the answer is still to come.
+    Open(OpenExchange),
+}
+
+/// An exchange under way. Dropping it before the answer cancels the request:
+/// `notifications/cancelled` on stdio and legacy links, closing the stream on
+/// a modern HTTP link.
+#[derive(Debug)]
+pub struct OpenExchange {
+    messages: mpsc::Receiver<Result<Message, UpstreamError>>,
+    /// Runs when the exchange is dropped: sends the cancellation if no answer has come.
+    _cancel: CancelOnDrop,
+}
+
+impl OpenExchange {
+    /// For connections: `messages` yields notifications and then the one
+    /// answer (or error); `cancel` runs on drop unless the answer was taken.
+    pub fn new(
+        messages: mpsc::Receiver<Result<Message, UpstreamError>>,
+        cancel: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self { messages, _cancel: CancelOnDrop(Some(Box::new(cancel))) }
+    }
+
+    /// The next message: notifications, then exactly one result or error.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when the link broke before the answer.
+    pub async fn next(&mut self) -> Result<Message, UpstreamError> {
+        match self.messages.recv().await {
+            Some(message) => {
+                if !matches!(&message, Ok(message) if message.method().is_some()) {
+                    self._cancel.0 = None;
+                }
+                message
+            }
+            None => {
+                Err(UpstreamError::Closed { reason: "the connection ended before the answer".to_owned() })
+            }
+        }
+    }
+}
+
+struct CancelOnDrop(Option<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for CancelOnDrop {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("CancelOnDrop")
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.0.take() {
+            cancel();
+        }
+    }
+}
+
+/// Why an upstream server did not answer. Whose fault it is, and whether the
+/// request may have been carried out, are different questions.
+#[derive(Debug, Clone, Error)]
+pub enum UpstreamError {
+    /// The child could not be started or the address not be reached; nothing was executed.
+    #[error("server {server} cannot be reached: {reason}")]
+    Unreachable { server: ServerName, reason: String },
+    /// The server was started or reached and did not complete the handshake; nothing was executed.
+    #[error("server {server} did not complete the MCP handshake: {reason}")]
+    Handshake { server: ServerName, reason: String },
+    /// The server wants a credential that the hub does not have.
+    #[error("server {server} needs sign-in: {reason}")]
+    NeedsConsent { server: ServerName, reason: String },
+    /// The server no longer knows our session; nothing was executed.
+    #[error("the server has forgotten the session")]
+    SessionLost,
+    /// The link broke while the request was in flight; it may have been executed.
+    #[error("the connection to the server was lost: {reason}")]
+    Closed { reason: String },
+    /// The server answered with something that is not MCP.
+    #[error("the server answered with something that is not MCP: {reason}")]
+    Protocol { reason: String },
+    /// The answer is larger than the hub takes.
+    #[error("the server's answer is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    /// Too many requests wait for this server.
+    #[error("the server is busy: {limit} requests wait for it")]
+    Busy { limit: usize },
+    /// No answer in time.
+    #[error("the server did not answer within {seconds} s")]
+    TimedOut { seconds: u64 },
+}
+
+/// One live link to one instance of a server.
+#[derive(Debug, Clone)]
+pub enum Connection {
+    /// A child process.
+    Stdio(Arc<stdio::StdioConnection>),
+    /// Streamable HTTP, in either era.
+    Http(Arc<http::HttpConnection>),
+    /// HTTP+SSE of 2024-11-05.
+    Sse(Arc<sse::SseConnection>),
+}
+
+impl Connection {
+    pub fn greeting(&self) -> &Greeting {
+        match self {
+            Self::Stdio(connection) => connection.greeting(),
+            Self::Http(connection) => connection.greeting(),
+            Self::Sse(connection) => connection.greeting(),
+        }
+    }
+
+    /// Whether the link has ended, so that no request can be sent over it. A
+    /// streamable HTTP session ends without a sign: its next request tells.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Stdio(connection) => connection.is_closed(),
+            Self::Http(_) => false,
+            Self::Sse(connection) => connection.is_closed(),
+        }
+    }
+
+    /// Ends the link and returns once a child has been reaped. Links over HTTP
+    /// end when their last owner drops them.
+    pub async fn close(&self, reason: &str) {
+        match self {
+            Self::Stdio(connection) => connection.stop(reason).await,
+            Self::Http(_) | Self::Sse(_) => {}
+        }
+    }
+
+    /// Sends a request. Returns as soon as the answer is there, or the first
+    /// sign that it comes as a stream.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] says whether the request may have been executed.
+    pub async fn call(&self, permit: &Permit, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
+        match self {
+            Self::Stdio(connection) => connection.call(permit, outgoing).await,
+            Self::Http(connection) => connection.call(permit, outgoing).await,
+            Self::Sse(connection) => connection.call(permit, outgoing).await,
+        }
+    }
+
+    /// Sends a notification; it has no answer.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] when it could not be sent.
+    pub async fn notify(&self, permit: &Permit, body: Bytes) -> Result<(), UpstreamError> {
+        match self {
+            Self::Stdio(connection) => connection.notify(permit, body).await,
+            Self::Http(connection) => connection.notify(permit, body).await,
+            Self::Sse(connection) => connection.notify(permit, body).await,
+        }
+    }
+}

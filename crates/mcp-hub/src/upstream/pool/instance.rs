@@ -1,0 +1,178 @@
+//! One live instance of a server, and the right to use it for a moment.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use trunkline_model::ServerSpec;
+use trunkline_profiles::Permit;
+
+use super::server::Server;
+use crate::upstream::{Connection, Exchange, Outgoing, Scope, UpstreamError};
+
+/// A connection and who uses it.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) scope: Scope,
+    pub(super) connection: Connection,
+    /// Failures in a row before this instance came to be.
+    failures: u32,
+    /// Whether it has answered anything since its handshake.
+    answered: AtomicBool,
+    leases: AtomicUsize,
+    started: Instant,
+    /// Milliseconds after `started`.
+    last_used: AtomicU64,
+    released: Notify,
+}
+
+impl Instance {
+    pub(super) fn new(scope: Scope, connection: Connection, failures: u32) -> Self {
+        Self {
+            scope,
+            connection,
+            failures,
+            answered: AtomicBool::new(false),
+            leases: AtomicUsize::new(0),
+            started: Instant::now(),
+            last_used: AtomicU64::new(0),
+            released: Notify::new(),
+        }
+    }
+
+    /// Failures in a row, now that this instance has ended by itself. One that
+    /// never answered counts with those before it.
+    pub(super) fn failures_with_its_end(&self) -> u32 {
+        if self.answered.load(Ordering::Relaxed) { 1 } else { self.failures.saturating_add(1) }
+    }
+
+    /// To be called while the server's slots are locked, so that an instance
+    /// about to stop is not taken.
+    pub(super) fn take(&self) {
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn release(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_used.store(now, Ordering::Relaxed);
+        if self.leases.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.released.notify_waiters();
+        }
+    }
+
+    /// For how long nobody has used it; none while somebody does.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        if self.leases.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let last_used = Duration::from_millis(self.last_used.load(Ordering::Relaxed));
+        Some(self.started.elapsed().saturating_sub(last_used))
+    }
+
+    /// Waits until nobody uses it, `patience` at most.
+    pub(super) async fn unused(&self, patience: Duration) {
+        let waiting = async {
+            loop {
+                let released = self.released.notified();
+                if self.leases.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                released.await;
+            }
+        };
+        // Whoever still uses it then gets the error of a closed link.
+        drop(timeout(patience, waiting).await);
+    }
+}
+
+/// The right to use an instance. While it is held the instance counts as busy
+/// and one of the server's places for requests in flight is taken: keep it as
+/// long as the exchange is open, and no longer.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) instance: Arc<Instance>,
+    pub(super) place: Place,
+}
+
+impl Lease {
+    pub fn spec(&self) -> &ServerSpec {
+        self.place.server.spec()
+    }
+
+    /// [`Connection::call`], with what it says about the server noted. After
+    /// [`UpstreamError::SessionLost`] the next lease is of a new instance.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub async fn call(&self, permit: &Permit, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
+        self.noted(self.instance.connection.call(permit, outgoing).await)
+    }
+
+    /// [`Connection::notify`], with what it says about the server noted.
+    ///
+    /// # Errors
+    /// As [`Connection::notify`].
+    pub async fn notify(&self, permit: &Permit, body: Bytes) -> Result<(), UpstreamError> {
+        let sent = self.instance.connection.notify(permit, body).await;
+        sent.inspect_err(|error| self.failed(error))
+    }
+
+    /// Notes an error that came later: from an open exchange, or because the
+    /// caller's patience ended.
+    pub fn failed(&self, error: &UpstreamError) {
+        self.place.server.failed(error, &self.instance);
+    }
+
+    pub(super) fn noted(&self, result: Result<Exchange, UpstreamError>) -> Result<Exchange, UpstreamError> {
+        match &result {
+            Ok(_) => {
+                self.instance.answered.store(true, Ordering::Relaxed);
+                self.place.server.answered();
+            }
+            Err(error) => self.failed(error),
+        }
+        result
+    }
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.instance.connection
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.instance.release();
+    }
+}
+
+/// One of a server's places for requests in flight.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) server: Arc<Server>,
+}
+
+impl Place {
+    /// # Errors
+    /// [`UpstreamError::Busy`] when all are taken.
+    pub(super) fn take(server: &Arc<Server>, limit: usize) -> Result<Self, UpstreamError> {
+        if server.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
+            server.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return Err(UpstreamError::Busy { limit });
+        }
+        Ok(Self { server: Arc::clone(server) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

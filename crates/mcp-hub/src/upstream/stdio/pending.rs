@@ -1,0 +1,245 @@
+//! The requests that wait for an answer of one child.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::jsonrpc::Message;
+use crate::upstream::UpstreamError;
+
+/// How many notifications of one request wait for their reader; further ones
+/// are dropped, the answer never.
+const QUEUED_NOTIFICATIONS: usize = 256;
+
+/// One item of an open exchange.
+type Item = Result<Message, UpstreamError>;
+
+/// What a waiting request gets first.
+#[derive(Debug)]
+pub(super) enum First {
+    /// The answer, and nothing came before it.
+    Answer(Item),
+    /// Something came before the answer: this and all that follows.
+    Stream(mpsc::Receiver<Item>),
+}
+
+/// Requests by their id; none are taken once the link has closed.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    entries: HashMap<u64, Entry>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    waiter: Waiter,
+    /// Whether the request has left for the child, so that it may have been executed.
+    sent: bool,
+    /// Whether log messages of the server may belong to it.
+    takes_log_messages: bool,
+}
+
+#[derive(Debug)]
+enum Waiter {
+    First(oneshot::Sender<First>),
+    Stream { notifications: mpsc::Sender<Item>, answer: mpsc::OwnedPermit<Item> },
+}
+
+impl Pending {
+    /// Notes that `id` waits for its answer; none when the link has closed.
+    pub(super) fn add(&mut self, id: u64, method: &str) -> Option<oneshot::Receiver<First>> {
+        if self.closed {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        // What arrives during a handshake, or beside a subscription, was
+        // caused by something else.
+        let takes_log_messages = !matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
+        let entry = Entry { waiter: Waiter::First(sender), sent: false, takes_log_messages };
+        self.entries.insert(id, entry);
+        Some(receiver)
+    }
+
+    /// Notes that the request leaves now. False when nobody waits for it any
+    /// more: then it need not leave.
+    pub(super) fn mark_sent(&mut self, id: u64) -> bool {
+        match self.entries.get_mut(&id) {
+            Some(entry) => {
+                entry.sent = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Forgets `id`. True when it was waiting and has left for the child, so
+    /// that the child must be told.
+    pub(super) fn forget(&mut self, id: u64) -> bool {
+        self.entries.remove(&id).is_some_and(|entry| entry.sent)
+    }
+
+    /// Gives `id` its answer; false when nobody waits for it.
+    pub(super) fn answer(&mut self, id: u64, answer: Item) -> bool {
+        let Some(entry) = self.entries.remove(&id) else { return false };
+        entry.end(answer);
+        true
+    }
+
+    /// Gives a notification to the request it belongs to; gives it back when
+    /// that request is not waiting.
+    pub(super) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
+        match self.entries.remove(&id) {
+            Some(entry) => {
+                self.entries.insert(id, entry.notified(notification));
+                None
+            }
+            None => Some(notification),
+        }
+    }
+
+    /// The one request that a log message can belong to.
+    pub(super) fn only_logging(&self) -> Option<u64> {
+        let mut candidates = self.entries.iter().filter(|(_, entry)| entry.takes_log_messages);
+        let (&id, _) = candidates.next()?;
+        candidates.next().is_none().then_some(id)
+    }
+
+    /// The one request in flight, when there is exactly one.
+    pub(super) fn only(&self) -> Option<u64> {
+        let mut ids = self.entries.keys();
+        let id = *ids.next()?;
+        ids.next().is_none().then_some(id)
+    }
+
+    pub(super) fn contains(&self, id: u64) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Fails all that wait and takes no more.
+    pub(super) fn close(&mut self, reason: &str) {
+        self.closed = true;
+        for (_, entry) in self.entries.drain() {
+            let error = if entry.sent {
+                UpstreamError::Closed { reason: reason.to_owned() }
+            } else {
+                UpstreamError::SessionLost
+            };
+            entry.end(Err(error));
+        }
+    }
+}
+
+impl Entry {
+    fn end(self, answer: Item) {
+        match self.waiter {
+            // The receiver is gone when the caller went away: nobody is told.
+            Waiter::First(sender) => drop(sender.send(First::Answer(answer))),
+            Waiter::Stream { answer: slot, .. } => drop(slot.send(answer)),
+        }
+    }
+
+    fn notified(self, notification: Message) -> Self {
+        let waiter = match self.waiter {
+            Waiter::First(first) => open_stream(first, notification),
+            Waiter::Stream { notifications, answer } => {
+                // A reader that does not keep up loses notifications only.
+                drop(notifications.try_send(Ok(notification)));
+                Waiter::Stream { notifications, answer }
+            }
+        };
+        Self { waiter, ..self }
+    }
+}
+
+fn open_stream(first: oneshot::Sender<First>, notification: Message) -> Waiter {
+    let (notifications, receiver) = mpsc::channel(QUEUED_NOTIFICATIONS + 1);
+    let Ok(answer) = notifications.clone().try_reserve_owned() else {
+        // A fresh queue has room; without it the answer alone is delivered.
+        return Waiter::First(first);
+    };
+    drop(notifications.try_send(Ok(notification)));
+    drop(first.send(First::Stream(receiver)));
+    Waiter::Stream { notifications, answer }
+}
+
+/// `notifications/cancelled` for a request that nobody waits for any more
+/// (2025-11-25, basic/utilities/cancellation).
+pub(super) fn cancelled(id: u64) -> Bytes {
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the caller no longer waits"}}}}"#
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: String) -> Message {
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn progress(number: usize) -> Message {
+        message(format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":1,"progress":{number}}}}}"#
+        ))
+    }
+
+    fn result(id: u64) -> Message {
+        message(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#))
+    }
+
+    #[test]
+    fn a_flood_of_notifications_never_costs_the_answer() {
+        let mut pending = Pending::default();
+        let mut waiting = pending.add(1, "tools/call").unwrap();
+        for number in 0..10_000 {
+            assert!(pending.notify(1, progress(number)).is_none());
+        }
+        assert!(pending.answer(1, Ok(result(1))));
+        let First::Stream(mut stream) = waiting.try_recv().unwrap() else { panic!("a stream") };
+        let mut notifications = 0;
+        let mut last = None;
+        while let Ok(item) = stream.try_recv() {
+            last = Some(item.unwrap());
+            notifications += 1;
+        }
+        assert_eq!(notifications, QUEUED_NOTIFICATIONS + 1);
+        assert_eq!(last.unwrap().numeric_id(), Some(1));
+    }
+
+    #[test]
+    fn closing_says_which_requests_may_have_been_executed() {
+        let mut pending = Pending::default();
+        let mut sent = pending.add(1, "tools/call").unwrap();
+        let mut unsent = pending.add(2, "tools/call").unwrap();
+        assert!(pending.mark_sent(1));
+        pending.close("gone");
+        assert!(matches!(sent.try_recv().unwrap(), First::Answer(Err(UpstreamError::Closed { .. }))));
+        assert!(matches!(unsent.try_recv().unwrap(), First::Answer(Err(UpstreamError::SessionLost))));
+        assert!(pending.add(3, "tools/call").is_none());
+    }
+
+    #[test]
+    fn a_request_forgotten_before_it_left_needs_no_word_to_the_child() {
+        let mut pending = Pending::default();
+        let _first = pending.add(1, "tools/call");
+        let _second = pending.add(2, "tools/call");
+        assert!(pending.mark_sent(2));
+        assert!(!pending.forget(1));
+        assert!(!pending.mark_sent(1), "it must not leave any more");
+        assert!(pending.forget(2));
+        assert!(!pending.answer(2, Ok(result(2))), "a late answer is dropped");
+    }
+
+    #[test]
+    fn log_messages_belong_to_the_only_request_that_can_have_caused_them() {
+        let mut pending = Pending::default();
+        let _listen = pending.add(1, "subscriptions/listen");
+        assert_eq!(pending.only_logging(), None);
+        let _call = pending.add(2, "tools/call");
+        assert_eq!(pending.only_logging(), Some(2));
+        let _other = pending.add(3, "tools/call");
+        assert_eq!(pending.only_logging(), None);
+    }
+}

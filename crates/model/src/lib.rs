@@ -1,0 +1,25 @@
+//! The nouns of Trunkline, in the words of the product: what a server, a
+//! profile, a caller, a decision and an audit event are.
+//!
+//! No async, no HTTP, no SQL: every other crate may depend on this one, and
+//! it depends on none of them.
+
+mod audit;
+mod caller;
+mod clock;
+mod decision;
+mod key;
+mod name;
+mod profile;
+mod secret;
+mod server;
+
+pub use audit::{AuditEvent, Outcome, Sizes};
+pub use caller::{Caller, Identity, Principal};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use decision::{Action, Decision, Effect, Reason};
+pub use key::{ApiKey, KeyHash, KeyId};
+pub use name::{NameError, ProfileName, ServerName, fold};
+pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
+pub use secret::Secret;
+pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerAuth, ServerSpec};

@@ -1,0 +1,45 @@
+//! The arithmetic of a chain.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use trunkline_model::Timestamp;
+use trunkline_storage::AuditRow;
+use uuid::Uuid;
+
+/// The end of a chain, where the next line is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub chain: Uuid,
+    pub seq: i64,
+    pub hash: [u8; 32],
+}
+
+impl Head {
+    /// Where a new chain starts.
+    pub(super) fn start_of(chain: Uuid) -> Self {
+        Self { chain, seq: 0, hash: to_array(digest(&SHA256, chain.as_bytes()).as_ref()) }
+    }
+
+    /// Attaches one line.
+    pub(super) fn attach(&mut self, at: Timestamp, payload: String) -> AuditRow {
+        let prev_hash = self.hash;
+        self.seq += 1;
+        self.hash = hash_of(&prev_hash, self.seq, &payload);
+        AuditRow { chain: self.chain, seq: self.seq, at, prev_hash, hash: self.hash, payload }
+    }
+}
+
+/// SHA-256 over `prev_hash`, `seq` as eight bytes (big-endian), and `payload`.
+pub(super) fn hash_of(prev_hash: &[u8; 32], seq: i64, payload: &str) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(prev_hash);
+    context.update(&seq.to_be_bytes());
+    context.update(payload.as_bytes());
+    to_array(context.finish().as_ref())
+}
+
+/// SHA-256 has 32 bytes.
+fn to_array(bytes: &[u8]) -> [u8; 32] {
+    let mut array = [0; 32];
+    array.copy_from_slice(bytes);
+    array
+}

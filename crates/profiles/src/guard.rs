@@ -1,0 +1,231 @@
+//! The one door.
+
+mod draft;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use trunkline_model::{
+    Action, Caller, Clock, Decision, Outcome, Principal, ProfileName, Reason, ServerName, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::audit::{AuditLog, AuditUnavailable};
+use crate::effective::EffectiveProfile;
+use draft::{Beginning, Draft, Recorder};
+
+/// Decides who may ask which server what, and records it.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    recorder: Arc<Recorder>,
+}
+
+/// One request, read and not yet decided.
+#[derive(Debug)]
+pub struct Asked {
+    /// The id that the answer carries in `x-request-id`.
+    pub request_id: Uuid,
+    pub arrived: Timestamp,
+    pub kind: Kind,
+    pub action: Action,
+    /// Bytes of the request's parameters.
+    pub request_bytes: u64,
+}
+
+/// Which of a profile's filters applies to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The target is a tool's own name.
+    Tool,
+    /// The target is a prompt's own name, also when its argument is to be completed.
+    Prompt,
+    /// The target is a resource's URI or a template, also when it is to be completed.
+    Resource,
+    /// The target is a prompt or a template and it is not known which:
+    /// admitted when both filters admit it.
+    Completion,
+    /// Concerns the server as a whole; there is no target to filter.
+    Other,
+}
+
+/// A request that was refused before a server was known: nobody had signed
+/// in, it was malformed, or what it named does not exist.
+#[derive(Debug)]
+pub struct RefusedRequest {
+    pub request_id: Uuid,
+    pub arrived: Timestamp,
+    pub profile: Option<ProfileName>,
+    pub caller: Option<Principal>,
+    pub action: Action,
+    pub decision: Decision,
+    /// Why, for whoever reads the trail.
+    pub detail: String,
+    pub request_bytes: u64,
+}
+
+/// The right to ask one server one thing, once. Dropped without
+/// [`Permit::settle`] it records that the request was cancelled.
+#[derive(Debug)]
+pub struct Permit {
+    server: ServerName,
+    /// None for the hub's own questions.
+    draft: Option<Draft>,
+}
+
+/// The door stayed shut. Dropped without [`Refusal::record`] it is recorded
+/// all the same, but nobody waits for it.
+#[derive(Debug, Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    decision: Decision,
+    detail: &'static str,
+    draft: Draft,
+}
+
+impl Guard {
+    pub fn new(audit: AuditLog, clock: Arc<dyn Clock>) -> Self {
+        Self { recorder: Arc::new(Recorder { audit, clock }) }
+    }
+
+    /// Decides, from memory alone. The caller must belong to `profile`, and
+    /// the profile must select the server and admit the target.
+    ///
+    /// # Errors
+    /// [`Refusal`]: record it, then answer as if there were no such thing.
+    pub fn admit(
+        &self,
+        caller: &Caller,
+        profile: &EffectiveProfile,
+        asked: Asked,
+    ) -> Result<Permit, Refusal> {
+        match decide(caller, profile, asked.kind, &asked.action) {
+            Ok(server) => {
+                let server = server.clone();
+                let decision = Decision::allow(Reason::ProfileMember);
+                Ok(Permit {
+                    server,
+                    draft: Some(self.draft(caller, profile, asked, decision, Outcome::Cancelled)),
+                })
+            }
+            Err((reason, detail)) => {
+                let decision = Decision::deny(reason);
+                let outcome = Outcome::Refused { detail: detail.to_owned() };
+                let draft = self.draft(caller, profile, asked, decision.clone(), outcome);
+                Err(Refusal { decision, detail, draft })
+            }
+        }
+    }
+
+    /// Records a refusal that never came to [`Guard::admit`], and returns
+    /// once it is durable.
+    ///
+    /// # Errors
+    /// [`AuditUnavailable`]: the answer must not leave.
+    pub async fn refuse(&self, refused: RefusedRequest) -> Result<(), AuditUnavailable> {
+        let RefusedRequest { request_id, arrived, profile, caller, action, decision, detail, request_bytes } =
+            refused;
+        let beginning = Beginning { request_id, arrived, profile, caller, action, decision, request_bytes };
+        let outcome = Outcome::Refused { detail };
+        Draft::new(&self.recorder, beginning, outcome.clone()).settle(outcome, 0).await
+    }
+
+    /// The right to ask a server what the hub itself must know: handshakes
+    /// and lists. No caller is behind it and no event is written.
+    pub fn housekeeping(&self, server: &ServerName) -> Permit {
+        Permit { server: server.clone(), draft: None }
+    }
+
+    fn draft(
+        &self,
+        caller: &Caller,
+        profile: &EffectiveProfile,
+        asked: Asked,
+        decision: Decision,
+        abandoned: Outcome,
+    ) -> Draft {
+        let beginning = Beginning {
+            request_id: asked.request_id,
+            arrived: asked.arrived,
+            profile: Some(profile.name().clone()),
+            caller: Some(caller.principal().clone()),
+            action: asked.action,
+            decision,
+            request_bytes: asked.request_bytes,
+        };
+        Draft::new(&self.recorder, beginning, abandoned)
+    }
+}
+
+impl Permit {
+    /// The one server it is good for.
+    pub fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// Says how the request ended and how many bytes its result has, and
+    /// returns once the event is durable: then the answer may leave.
+    ///
+    /// # Errors
+    /// [`AuditUnavailable`]: the answer must not leave.
+    pub async fn settle(self, outcome: Outcome, response_bytes: u64) -> Result<(), AuditUnavailable> {
+        match self.draft {
+            Some(draft) => draft.settle(outcome, response_bytes).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Refusal {
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Why, for the trail and the log; the caller learns only that there is
+    /// no such thing.
+    pub fn detail(&self) -> &'static str {
+        self.detail
+    }
+
+    /// Returns once the refusal is durable: then the answer may leave.
+    ///
+    /// # Errors
+    /// [`AuditUnavailable`]: the answer must not leave.
+    pub async fn record(self) -> Result<(), AuditUnavailable> {
+        let outcome = Outcome::Refused { detail: self.detail.to_owned() };
+        self.draft.settle(outcome, 0).await
+    }
+}
+
+/// The server to ask, or why not.
+fn decide<'a>(
+    caller: &Caller,
+    profile: &EffectiveProfile,
+    kind: Kind,
+    action: &'a Action,
+) -> Result<&'a ServerName, (Reason, &'static str)> {
+    if caller.profile() != profile.name() {
+        return Err((Reason::OtherProfile, "the credential is bound to another profile"));
+    }
+    let selected = action.server.as_ref().filter(|server| profile.selection(server).is_some());
+    let Some(server) = selected else {
+        return Err((Reason::NotInProfile, "the profile does not select this server"));
+    };
+    let target = action.target.as_deref();
+    let is_admitted = match kind {
+        Kind::Tool => target.is_some_and(|tool| profile.admits_tool(server, tool)),
+        Kind::Prompt => target.is_some_and(|prompt| profile.admits_prompt(server, prompt)),
+        Kind::Resource => target.is_some_and(|uri| profile.admits_resource(server, uri)),
+        Kind::Completion => target.is_some_and(|target| {
+            profile.admits_prompt(server, target) && profile.admits_resource(server, target)
+        }),
+        Kind::Other => true,
+    };
+    if is_admitted {
+        Ok(server)
+    } else {
+        Err((Reason::NotInProfile, "the profile does not select this target"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

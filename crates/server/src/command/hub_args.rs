@@ -1,0 +1,111 @@
+//! Which hub a command is about: its configuration file and its data directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use trunkline_model::{ProfileName, ServerName, SystemClock};
+use trunkline_storage::Store;
+
+use crate::DataDir;
+use crate::config::{self, Config, ConfigErrors, suggestion};
+
+/// The file that counts when none is named.
+const USUAL_FILE: &str = "trunkline.yaml";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HubArgs {
+    /// The configuration file; without it `trunkline.yaml`, when there is one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory with the database, the secret key and the control socket.
+    #[arg(long, value_name = "DIR", default_value = "trunkline-data")]
+    data: PathBuf,
+}
+
+impl HubArgs {
+    /// The file that counts; none when none was named and the usual one is not there.
+    pub(super) fn config_path(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| {
+            let usual = Path::new(USUAL_FILE);
+            usual.exists().then(|| usual.to_owned())
+        })
+    }
+
+    pub(super) fn data(&self) -> DataDir {
+        DataDir::new(&self.data)
+    }
+
+    /// The configuration; an empty one when there is no file.
+    ///
+    /// # Errors
+    /// Every fault of the file.
+    pub(super) fn load(&self) -> anyhow::Result<Config> {
+        self.config_path().map_or_else(|| Ok(Config::default()), |path| config::load(&path).map_err(in_words))
+    }
+
+    /// The database of the hub, made when there is none.
+    ///
+    /// # Errors
+    /// It cannot be opened, or its key is missing.
+    pub(super) async fn store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+        let data = self.data();
+        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
+        Ok(Store::open(data.store_options(config), Arc::new(SystemClock)).await?)
+    }
+
+    /// The database of the hub, for commands that have nothing to do where there is none.
+    ///
+    /// # Errors
+    /// It does not exist, cannot be opened, or its key is missing.
+    pub(super) async fn existing_store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+        let database = self.data().database();
+        if config.database_url.is_none() && !database.exists() {
+            bail!("there is no database at {}; name the hub's data directory with --data", database.display());
+        }
+        self.store(config).await
+    }
+}
+
+/// All the faults of a file as one error.
+pub(super) fn in_words(errors: ConfigErrors) -> anyhow::Error {
+    match errors.problems().len() {
+        1 => anyhow!(errors),
+        count => anyhow!("the configuration has {count} faults:\n{errors}"),
+    }
+}
+
+/// Refuses a profile that the configuration does not have.
+pub(super) fn require_profile(config: &Config, name: &ProfileName) -> anyhow::Result<()> {
+    let known: Vec<&str> = config.profiles.keys().map(ProfileName::as_str).collect();
+    require("profile", name.as_str(), &known)
+}
+
+/// Refuses a server that the configuration does not have.
+pub(super) fn require_server(config: &Config, name: &ServerName) -> anyhow::Result<()> {
+    let known: Vec<&str> = config.servers.keys().map(ServerName::as_str).collect();
+    require("server", name.as_str(), &known)
+}
+
+fn require(noun: &str, name: &str, known: &[&str]) -> anyhow::Result<()> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    match suggestion(name, known) {
+        Some(help) => bail!("the configuration has no {noun} `{name}`; {help}"),
+        None => bail!("the configuration has no {noun} `{name}`, nor any other; is --config right?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_nearest() {
+        let refused = require("profile", "enginering", &["engineering", "sales"]).unwrap_err();
+        assert!(refused.to_string().ends_with("did you mean `engineering`?"), "{refused}");
+        assert!(require("profile", "x", &[]).unwrap_err().to_string().contains("--config"));
+        assert!(require("profile", "sales", &["engineering", "sales"]).is_ok());
+    }
+}

@@ -1,0 +1,293 @@
+//! What a file may say, what it may not, and what is said about it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use trunkline_model::{Endpoint, EraPin, HttpTransport, Instances, ProfileAuth, ServerAuth};
+
+use super::*;
+
+fn lookup(name: &str) -> Option<String> {
+    match name {
+        "TOKEN" => Some("hunter2-from-the-environment".to_owned()),
+        "PORT" => Some("7444".to_owned()),
+        "LIMIT" => Some("1000".to_owned()),
+        "BAD" => Some("hunter2 is not a valid value".to_owned()),
+        _ => None,
+    }
+}
+
+fn read(text: &str) -> Config {
+    match parse(text, Path::new("trunkline.yaml"), &lookup) {
+        Ok(config) => config,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+/// The faults of `text`, one per line.
+fn faults(text: &str) -> String {
+    let errors = parse(text, Path::new("trunkline.yaml"), &lookup).expect_err("it should be refused");
+    let text = errors.to_string();
+    assert!(!text.contains("hunter2"), "an error shows a value from the environment: {text}");
+    text
+}
+
+#[test]
+fn the_example_of_the_product_is_read() {
+    let config = read(
+        r#"
+listen: 127.0.0.1:7400
+public_url: http://localhost:7400
+servers:
+  time:    { command: uvx, args: [mcp-server-time] }
+  files:   { command: npx, args: [-y, "@modelcontextprotocol/server-filesystem", /srv/docs] }
+  tracker: { url: "https://tracker.example/mcp", auth: { oauth: { per: user, scopes: [read] } } }
+profiles:
+  engineering:
+    auth: oauth                       # oauth | api_key | none
+    servers:
+      time: {}
+      files:   { tools: { include: ["read_*", "list_*"] } }
+      tracker: { prefix: tr, rename: { create_issue: new_issue } }   # prefix "" means none
+    models: [fast]
+providers:
+  openai: { kind: openai, api_key: "${TOKEN}" }
+routes:
+  fast: { targets: [ { provider: openai, model: gpt-5.5-mini } ] }
+"#,
+    );
+    assert_eq!(config.servers.len(), 3);
+    let profile = &config.profiles["engineering"];
+    assert_eq!(profile.auth, ProfileAuth::Oauth);
+    let order: Vec<&str> = profile.servers.keys().map(ServerName::as_str).collect();
+    assert_eq!(order, ["time", "files", "tracker"]);
+    assert_eq!(profile.servers["tracker"].prefix.as_deref(), Some("tr"));
+    let Endpoint::Http(tracker) = &config.servers["tracker"].endpoint else { panic!("not HTTP") };
+    assert!(matches!(&tracker.auth, ServerAuth::OAuth { scopes } if scopes == &["read"]));
+    assert_eq!(config.notes, ["providers and routes are read but not served yet"]);
+}
+
+#[test]
+fn an_empty_file_is_an_empty_configuration() {
+    for text in ["", "# nothing here\n", "---\n", "{}\n"] {
+        let config = read(text);
+        assert_eq!(config.listen, DEFAULT_LISTEN, "{text:?}");
+        assert!(config.servers.is_empty() && config.profiles.is_empty() && config.notes.is_empty());
+    }
+}
+
+#[test]
+fn everything_about_a_server_can_be_said() {
+    let config = read(
+        r#"
+servers:
+  local:
+    description: A program
+    command: ./bin/server
+    args: [--port, 8080, --flag, true, 007, 1.50]
+    env: { LEVEL: debug, PORT: 8080, TOKEN: "${TOKEN}", LITERAL: "literal:file:./x.db" }
+    cwd: data
+    instances: shared
+    era: legacy
+    idle_timeout: 1h30m
+    call_timeout: 90s
+  remote:
+    url: https://example.org/mcp?project=1
+    headers: { X-Team: core }
+    auth: { header: { name: X-Api-Key, value: "${TOKEN}" } }
+    transport: sse
+"#,
+    );
+    let local = &config.servers["local"];
+    let Endpoint::Stdio(command) = &local.endpoint else { panic!("not stdio") };
+    assert_eq!(command.args, ["--port", "8080", "--flag", "true", "007", "1.50"]);
+    assert_eq!(command.env["PORT"].expose(), "8080");
+    assert_eq!(command.env["TOKEN"].expose(), "hunter2-from-the-environment");
+    assert_eq!(command.env["LITERAL"].expose(), "file:./x.db");
+    assert_eq!((local.instances, local.era), (Instances::Shared, EraPin::Legacy));
+    assert_eq!((local.idle_timeout, local.call_timeout), (Duration::from_mins(90), Duration::from_secs(90)));
+    let Endpoint::Http(remote) = &config.servers["remote"].endpoint else { panic!("not HTTP") };
+    assert_eq!(remote.transport, HttpTransport::Sse);
+    let headers: Vec<(&str, &str)> =
+        remote.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("X-Team", "core"), ("X-Api-Key", "hunter2-from-the-environment")]);
+    assert_eq!(config.server_descriptions["local"], "A program");
+}
+
+#[test]
+fn the_environment_fills_in_any_value() {
+    let config = read(
+        "listen: 127.0.0.1:${PORT}\nlimits: { request_bytes: \"${LIMIT}\" }\n\
+         profiles: { team: { auth: \"${AUTH:-api_key}\" } }\n",
+    );
+    assert_eq!(config.listen.port(), 7444);
+    assert_eq!(config.limits.request_bytes, 1000);
+    assert_eq!(config.profiles["team"].auth, ProfileAuth::ApiKey);
+}
+
+#[test]
+fn anchors_and_merges_are_followed() {
+    let config = read(
+        "servers:\n  one: &base { command: uvx, args: [a], call_timeout: 1m }\n  two: { <<: *base, args: [b] }\n",
+    );
+    let two = &config.servers["two"];
+    assert_eq!(two.call_timeout, Duration::from_mins(1));
+    let Endpoint::Stdio(command) = &two.endpoint else { panic!("not stdio") };
+    assert_eq!(command.args, ["b"]);
+}
+
+#[test]
+fn unknown_keys_name_their_place_and_the_nearest_key() {
+    assert_snapshot!(faults(
+        "lisen: 127.0.0.1:7400\nservers:\n  time:\n    comand: uvx\n    args: [mcp-server-time]\n  far:\n    \
+         url: https://example.org/mcp\n    auth: { oauth: { scope: [read] } }\nprofiles:\n  team:\n    servers:\n      \
+         time: { tool: {} }\n      far: { tools: { includes: [] } }\nzzzzz: 1\n"
+    ));
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    assert_snapshot!(faults(
+        "listen: localhost\nlimits: { request_bytes: many, response_bytes: 0 }\nservers:\n  time:\n    \
+         command: [uvx]\n    args: mcp-server-time\n    era: modren\n    call_timeout: 5 minutes\n  time:\n    \
+         command: uvx\n  empty: {}\n  both: { command: a, url: \"http://localhost/\" }\n  \
+         bad__name: { command: x }\n  shell: { command: uvx mcp-server-time }\n  mixed: { command: x, headers: {} }\n  \
+         nothing:\nprofiles:\n  team:\n    auth: apikey\n    models: [fast]\n    servers:\n      tme: {}\n      \
+         empty: null\n"
+    ));
+}
+
+#[test]
+fn yaml_that_cannot_be_parsed_names_the_place() {
+    assert_snapshot!(faults("servers:\n  time: { command: uvx\nprofiles: {}\n"));
+    assert_snapshot!(faults("servers:\n  time:\n  - a\n b: c\n"));
+    assert_snapshot!(faults("- a\n- b\n"));
+    assert_snapshot!(faults("a: 1\n---\nb: 2\n"));
+}
+
+#[test]
+fn a_missing_variable_is_named() {
+    assert_snapshot!(faults(
+        "servers:\n  a: { command: x, env: { A: \"${NOPE}\", B: \"x ${ALSO_NOPE} y\", C: \"${B AD}\" } }\n"
+    ));
+}
+
+#[test]
+fn values_of_secrets_are_never_shown() {
+    let text = faults(
+        "database: { url: \"${BAD}\" }\nsecret_key: \"${BAD}\"\nlisten: \"${BAD}\"\nservers:\n  a:\n    \
+         url: \"${BAD}\"\n    auth: { bearer: \"${BAD}\\n\" }\n  b:\n    url: \"https://u:hunter2@example.org/\"\n  \
+         c:\n    url: \"https://example.org/?api_key=hunter2\"\n  d: { url: \"ftp://${TOKEN}/\" }\n  \
+         e: { command: x, env: { A: \"file:/nonexistent/secret\" }, call_timeout: \"${BAD}\", era: \"${BAD}\" }\n",
+    );
+    assert_snapshot!(text);
+}
+
+#[test]
+fn variables_that_replace_a_childs_code_are_refused() {
+    assert_snapshot!(faults(
+        "servers:\n  a:\n    command: x\n    env: { LD_PRELOAD: /x.so, DYLD_INSERT_LIBRARIES: x, NODE_OPTIONS: x, \
+         PYTHONPATH: x, PATH: /bin, BASH_ENV: x, GOOD: x }\n"
+    ));
+}
+
+#[test]
+fn headers_are_checked() {
+    assert_snapshot!(faults(
+        "servers:\n  a:\n    url: https://example.org/mcp\n    auth: { bearer: x }\n    headers: { Host: x, \
+         \"bad name\": x, Mcp-Session-Id: x, X-A: \"a\\nb\", x-a: c, Authorization: y }\n  b: { url: \
+         https://example.org/, auth: { bearer: x, header: { name: a, value: b } } }\n  \
+         c: { url: https://example.org/, auth: { header: { name: a } } }\n  \
+         d: { url: https://example.org/, auth: basic }\n"
+    ));
+}
+
+#[test]
+fn profiles_are_checked() {
+    assert_snapshot!(faults(
+        "servers:\n  my-time: { command: x }\n  my_time: { command: x }\n  files: { command: x }\nprofiles:\n  \
+         a:\n    servers:\n      my-time: {}\n      my_time: {}\n  b:\n    servers:\n      files: { prefix: \"a b\", \
+         tools: { include: [\"[a\"] }, rename: { x: \"not ok\", y: same_name, z: Same-Name } }\n      \
+         flies: {}\n  \"bad name\": {}\n"
+    ));
+}
+
+#[test]
+fn profiles_without_a_prefix_may_stand_side_by_side() {
+    let config = read(
+        "servers: { a: { command: x }, b: { command: x } }\n\
+         profiles: { p: { servers: { a: { prefix: \"\" }, b: { prefix: \"\" } } } }\n",
+    );
+    assert_eq!(config.profiles["p"].servers.len(), 2);
+}
+
+#[test]
+fn a_profile_without_authentication_stays_on_loopback() {
+    let open = "profiles:\n  open:\n    auth: none\n";
+    for loopback in ["127.0.0.1:1", "\"[::1]:1\"", "localhost:1"] {
+        read(&format!("listen: {loopback}\n{open}"));
+    }
+    assert_snapshot!(faults(&format!("listen: 0.0.0.0:7400\n{open}")));
+    let config = read(&format!("listen: 0.0.0.0:7400\nunauthenticated_network: allowed\n{open}"));
+    assert_eq!(config.exposure(config.listen), None);
+    let on_loopback = read(open);
+    assert!(on_loopback.exposure(config.listen).is_some(), "an overriding address is checked too");
+}
+
+#[test]
+fn addresses_are_checked() {
+    assert_snapshot!(faults(
+        "listen: \":7400\"\npublic_url: https://hub.example.org/sub\nallowed_hosts: [hub.example.org, \
+         \"https://x\", \"*\"]\nallowed_origins: [\"https://ok.example.org\", \"*\", \"null\", \
+         \"https://x.org/path\"]\nunauthenticated_network: true\n"
+    ));
+}
+
+#[test]
+fn routes_and_providers_are_checked() {
+    assert_snapshot!(faults(
+        "providers:\n  openai: { api_key: x }\n  local: { kind: openai, base_url: \"localhost:8000\" }\nroutes:\n  \
+         fast: { targets: [] }\n  slow: { targets: [ { provider: opanai, model: m } ] }\nprofiles:\n  \
+         p: { models: [fats] }\n"
+    ));
+}
+
+#[test]
+fn secrets_are_read_from_files_beside_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("token"), "from-a-file\n").unwrap();
+    std::fs::write(directory.path().join("empty"), "\n").unwrap();
+    let file = directory.path().join("trunkline.yaml");
+    std::fs::write(&file, "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:token\" } } }\n").unwrap();
+    let config = load_with(&file, &lookup).unwrap();
+    let Endpoint::Http(endpoint) = &config.servers["a"].endpoint else { panic!("not HTTP") };
+    assert!(matches!(&endpoint.auth, ServerAuth::Bearer(secret) if secret.expose() == "from-a-file"));
+    std::fs::write(&file, "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:empty\" } } }\n").unwrap();
+    assert!(load_with(&file, &lookup).unwrap_err().to_string().contains("\"file:empty\" cannot be read: it is empty"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_fault() {
+    let errors = load_with(Path::new("/nonexistent/trunkline.yaml"), &lookup).unwrap_err();
+    assert_eq!(errors.problems().len(), 1);
+    assert!(errors.to_string().starts_with("/nonexistent/trunkline.yaml: cannot be read"), "{errors}");
+}
+
+#[test]
+fn a_file_full_of_aliases_is_refused_in_time() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let row = vec![format!("*a{}", level - 1); 10].join(", ");
+        text = format!("{text}a{level}: &a{level} [{row}]\n");
+    }
+    assert!(faults(&text).contains("not valid YAML"));
+}
+
+#[test]
+fn the_base_url_is_what_clients_can_reach() {
+    let listen: SocketAddr = "0.0.0.0:7400".parse().unwrap();
+    assert_eq!(Config::default().base_url(listen), "http://localhost:7400");
+    assert_eq!(Config::default().base_url(DEFAULT_LISTEN), "http://127.0.0.1:7400");
+    assert_eq!(read("public_url: https://hub.example.org/\n").base_url(listen), "https://hub.example.org");
+}

@@ -1,0 +1,18 @@
+//! The parts of the `trunkline` binary: the configuration, the command line,
+//! and the wiring of the hub.
+
+pub mod command;
+pub mod config;
+mod control;
+mod data_dir;
+pub mod env;
+mod find_program;
+mod json_lines;
+pub mod output;
+mod replace_file;
+mod router;
+mod sample;
+pub mod serve;
+pub mod telemetry;
+
+pub use data_dir::DataDir;

@@ -1,0 +1,61 @@
+//! Every route of the hub's listener.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use trunkline_mcp_hub::Hub;
+use trunkline_model::{Clock, ProfileAuth};
+use trunkline_oauth::metadata::protected_resource;
+use trunkline_web::{Gate, Problem};
+use url::Url;
+
+/// What a person sees who opens the address in a browser.
+const GREETING: &str = concat!(
+    "Trunkline ",
+    env!("CARGO_PKG_VERSION"),
+    "\n\nThis is an MCP hub. Each profile has an endpoint at /mcp/{profile};\n",
+    "`trunkline connect CLIENT --profile NAME` prints what your client needs.\n"
+);
+
+#[derive(Debug, Clone)]
+struct WellKnown {
+    hub: Arc<Hub>,
+    public_url: Url,
+}
+
+/// The routes, behind the checks that every request passes.
+pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, gate: Gate, clock: Arc<dyn Clock>) -> Router {
+    let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
+    let router = Router::new()
+        .route("/", get(async || GREETING))
+        .route("/healthz", get(async || "ok\n"))
+        // About this process alone: servers that fail must not take the hub out of a load balancer.
+        .route("/readyz", get(async || "ok\n"))
+        .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
+        .with_state(well_known)
+        .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
+        .fallback(nothing_here);
+    trunkline_web::front(router, gate, clock)
+}
+
+/// RFC 9728: where a client of an `auth: oauth` profile signs in.
+async fn resource_metadata(State(state): State<WellKnown>, Path(profile): Path<String>) -> Response {
+    let profile = state.hub.profile(&profile).filter(|profile| profile.auth() == ProfileAuth::Oauth);
+    let answer = match profile {
+        Some(profile) => Json(protected_resource(&state.public_url, profile.name())).into_response(),
+        None => not_found("no profile with sign-in has that name"),
+    };
+    std::future::ready(answer).await
+}
+
+async fn nothing_here() -> Response {
+    std::future::ready(not_found("MCP endpoints are at /mcp/{profile}")).await
+}
+
+fn not_found(detail: &str) -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "Not found").detail(detail.to_owned()).into_response()
+}

@@ -1,0 +1,255 @@
+//! The running hub: what it is made of, in which order it starts and stops.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, UnixListener};
+use trunkline_console::Admin;
+use trunkline_mcp_hub::{Hub, HubConfig, Parts};
+use trunkline_model::{Clock, SystemClock};
+use trunkline_oauth::Resource;
+use trunkline_profiles::{AuditLog, Guard};
+use trunkline_storage::Store;
+use trunkline_web::gate::GateConfig;
+use trunkline_web::{Egress, Gate, Limits, Tasks};
+use url::Url;
+
+use crate::config::{self, Config};
+use crate::{DataDir, env, router};
+
+/// How long a stopping hub waits for its own tasks.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What `serve` and `demo` start.
+pub struct ServeOptions {
+    pub config: Config,
+    /// The file that `config` came from; it is watched.
+    pub config_path: Option<PathBuf>,
+    /// Where the database, the secret key and the control socket are.
+    pub data_dir: PathBuf,
+    /// In place of the configuration's `listen`.
+    pub listen: Option<SocketAddr>,
+    /// Nothing is printed at the start.
+    pub quiet: bool,
+    /// Called once, when requests are answered.
+    pub on_ready: Option<Box<dyn FnOnce(Ready) + Send>>,
+}
+
+/// What is known once the hub answers.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// The address in use; its port is a real one even when `:0` was asked for.
+    pub address: SocketAddr,
+    /// Where clients reach the hub, without a slash at the end.
+    pub public_url: String,
+}
+
+impl std::fmt::Debug for ServeOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ServeOptions")
+            .field("config_path", &self.config_path)
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves until the process is told to stop by SIGINT or SIGTERM.
+///
+/// # Errors
+/// Whatever keeps the hub from starting, with what to do about it.
+pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    let running = Running::start(&options).await?;
+    let ready = Ready { address: running.address, public_url: running.public_url.clone() };
+    if !options.quiet {
+        tracing::info!(address = %ready.address, url = %ready.public_url, "serving");
+    }
+    if let Some(on_ready) = options.on_ready {
+        on_ready(ready);
+    }
+    signals.wait().await;
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// A hub that answers.
+struct Running {
+    address: SocketAddr,
+    public_url: String,
+    tasks: Tasks,
+    hub: Arc<Hub>,
+    audit: AuditLog,
+    store: Arc<Store>,
+    listeners: Vec<tokio::task::JoinHandle<()>>,
+    control_socket: PathBuf,
+}
+
+impl Running {
+    async fn start(options: &ServeOptions) -> anyhow::Result<Self> {
+        let config = &options.config;
+        let data = DataDir::new(&options.data_dir);
+        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let wanted = options.listen.unwrap_or(config.listen);
+        let listener = TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("cannot listen on {wanted}; another program may (try --listen)"))?;
+        let address = listener.local_addr()?;
+        let public_url = config.base_url(address);
+        let store = Store::open(data.store_options(config), Arc::clone(&clock)).await?;
+        let tasks = Tasks::new();
+        let audit = AuditLog::start(Arc::clone(&store), clock.as_ref());
+        let hub = hub(config, &public_url, &store, &audit, &clock, &tasks).await?;
+        hub.apply(hub_config(config))?;
+        let gate = gate(config, address).context("the allowed hosts or origins")?;
+        let app = router::router(&hub, &public_url.parse()?, gate, Arc::clone(&clock));
+        let mut listeners = Vec::new();
+        let (limits, stop) = (Limits::default(), tasks.stop_token());
+        listeners.push(tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())));
+        let control_socket = data.control_socket();
+        let admin = Admin { hub: Arc::clone(&hub), public_url: public_url.clone() };
+        let control = control_listener(&control_socket)?;
+        let app = trunkline_console::router(admin);
+        listeners.push(tokio::spawn(trunkline_web::serve_unix(control, app, limits, stop)));
+        if let Some(path) = &options.config_path {
+            tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, Arc::clone(&hub)));
+        }
+        Ok(Self { address, public_url, tasks, hub, audit, store, listeners, control_socket })
+    }
+
+    /// Takes no more requests, lets those under way end, then ends what they
+    /// stood on: children, the trail, the database.
+    async fn stop(self) {
+        let Self { tasks, hub, audit, store, listeners, control_socket, .. } = self;
+        let stop = tasks.stop_token();
+        stop.cancel();
+        for listener in listeners {
+            // A listener ends by itself; one that panicked has said so.
+            let _ = listener.await;
+        }
+        hub.stop().await;
+        if !tasks.stop(LAST_WORDS).await {
+            tracing::warn!("some work did not end in time");
+        }
+        audit.close().await;
+        store.close().await;
+        // It may be gone already.
+        let _ = std::fs::remove_file(control_socket);
+    }
+}
+
+async fn hub(
+    config: &Config,
+    public_url: &str,
+    store: &Arc<Store>,
+    audit: &AuditLog,
+    clock: &Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> anyhow::Result<Arc<Hub>> {
+    let resource = Resource::load(Arc::clone(store), Arc::clone(clock)).await.context("reading the API keys")?;
+    resource.follow_changes(tasks);
+    let limits = trunkline_mcp_hub::Limits {
+        request_bytes: usize::try_from(config.limits.request_bytes)?,
+        ..Default::default()
+    };
+    let upstream_limits = trunkline_mcp_hub::upstream::Limits {
+        message_bytes: usize::try_from(config.limits.response_bytes)?,
+        ..Default::default()
+    };
+    Ok(Hub::start(Parts {
+        guard: Arc::new(Guard::new(audit.clone(), Arc::clone(clock))),
+        resource,
+        session_sealer: store.vault().sealer("mcp-session")?,
+        clock: Arc::clone(clock),
+        egress: Egress::upstream()?,
+        limits,
+        upstream_limits,
+        base_environment: base_environment(),
+        public_url: public_url.parse::<Url>()?,
+        tasks: tasks.clone(),
+    }))
+}
+
+/// What the hub takes over from a configuration, at the start and on reload.
+pub(crate) fn hub_config(config: &Config) -> HubConfig {
+    HubConfig {
+        servers: config.servers.values().cloned().collect(),
+        profiles: config.profiles.values().cloned().collect(),
+    }
+}
+
+/// What every child gets besides its declared environment: enough to find its
+/// interpreter and its home, nothing else of ours.
+pub(crate) fn base_environment() -> Arc<[(OsString, OsString)]> {
+    env::FOR_CHILDREN
+        .iter()
+        .filter_map(|variable| Some((OsString::from(variable.name), variable.get_os()?)))
+        .collect()
+}
+
+fn gate(config: &Config, address: SocketAddr) -> anyhow::Result<Gate> {
+    Ok(Gate::new(&GateConfig {
+        loopback: address.ip().is_loopback(),
+        public_url: config.public_url.clone(),
+        hosts: config.allowed_hosts.clone(),
+        origins: config.allowed_origins.clone(),
+    })?)
+}
+
+/// The control socket: whoever may open it owns the data directory.
+fn control_listener(path: &Path) -> anyhow::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("another hub runs on this data directory: {} answers", path.display());
+    }
+    // What a killed hub left behind; the bind says so if it cannot go.
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("cannot make the control socket {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Takes over each new state of the configuration file; a broken one has been
+/// reported, and what runs goes on.
+async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, hub: Arc<Hub>) {
+    let take_over = move |loaded: Result<Config, config::ConfigErrors>| {
+        if let Ok(config) = loaded
+            && let Err(error) = hub.apply(hub_config(&config))
+        {
+            tracing::error!(%error, "the configuration is not taken over");
+        }
+    };
+    if let Err(error) = config::watch(path, started, address, take_over).await {
+        tracing::error!(%error, "the configuration file is not watched; changes need a restart");
+    }
+}
+
+/// The signals that end the hub.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! State: SQLite by default, PostgreSQL by a URL, behind the same
+//! repositories, and the vault that seals what must not be readable in it.
+//!
+//! - [`Store::open`] connects, migrates and checks the key; [`Store::open_in`]
+//!   does it in a data directory.
+//! - [`Store::keys`], [`Store::audit`] and [`Store::changes`] are the
+//!   repositories. SQL is written once; `database.rs` holds the differences.
+//! - [`Store::vault`] seals and opens; a caller that does so often keeps a [`Sealer`].
+//!
+//! A repository's method is one unit of work: it takes effect whole or not
+//! at all. "Not found" is not an error. Times are microseconds.
+
+mod audit;
+mod changes;
+mod database;
+mod error;
+mod key_file;
+mod keys;
+mod migration;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod vault;
+
+#[cfg(test)]
+mod conformance;
+
+pub use audit::{Audit, AuditRow};
+pub use changes::{Changes, Topic};
+pub use error::{OpenError, StoreError};
+pub use keys::Keys;
+pub use store::{Location, Store, StoreOptions, VaultKey};
+pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

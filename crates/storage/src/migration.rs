@@ -1,0 +1,50 @@
+//! The migrations, embedded: two folders with the same numbers. A released
+//! one is never edited; the migrator compares checksums and refuses.
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr as _, SqlStr};
+
+use crate::database::{Work, within};
+
+/// One step, in both databases.
+struct Step {
+    number: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! step {
+    ($number:literal, $file:literal) => {
+        Step {
+            number: $number,
+            name: $file,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $file, ".sql")),
+            postgres: include_str!(concat!("../migrations/postgres/", $file, ".sql")),
+        }
+    };
+}
+
+const STEPS: &[Step] = &[step!(1, "0001_start")];
+
+/// Brings the schema up to date within `work`, which nobody else can enter.
+pub(crate) async fn migrate(work: &mut Work) -> Result<(), MigrateError> {
+    let migrator = migrator(work);
+    within!(work, connection => migrator.run(connection).await)
+}
+
+fn migrator(work: &Work) -> Migrator {
+    let sql = |step: &Step| match work {
+        Work::Sqlite(_) => step.sqlite,
+        Work::Postgres(_) => step.postgres,
+    };
+    let migrations = STEPS.iter().map(|step| migration(step, sql(step).into_sql_str())).collect();
+    let mut migrator = Migrator::with_migrations(migrations);
+    // The unit of work holds the lock already.
+    migrator.set_locking(false);
+    migrator
+}
+
+fn migration(step: &Step, sql: SqlStr) -> Migration {
+    Migration::new(step.number, step.name.into(), MigrationType::Simple, sql, false)
+}

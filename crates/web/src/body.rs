@@ -1,0 +1,143 @@
+//! A request's body, whole and within bounds.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use thiserror::Error;
+
+use crate::Problem;
+
+/// A client that sends its body more slowly than this is sent away.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Why a body was not taken. Each is the client's fault; nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BodyError {
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the body broke off or is malformed")]
+    Broken,
+    #[error("the body took longer than {} seconds to arrive", DEADLINE.as_secs())]
+    TooSlow,
+    #[error("the body has a Content-Encoding; send it without")]
+    Encoded,
+}
+
+impl BodyError {
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+}
+
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        Problem::new(self.status(), "Request body not accepted").detail(self.to_string()).into_response()
+    }
+}
+
+/// Reads all of `body`, at most `limit` bytes. A body that comes in one piece
+/// is not copied.
+///
+/// # Errors
+/// [`BodyError`] says why the body was not taken; a length that is announced
+/// too large, or an encoding, is refused before anything is read.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(BodyError::Encoded);
+    }
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::TooLarge { limit });
+    }
+    tokio::time::timeout(DEADLINE, collect(body, limit)).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+    if first.len() > limit {
+        return Err(BodyError::TooLarge { limit });
+    }
+    let Some(second) = next_data(&mut body).await? else { return Ok(first) };
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let mut whole = BytesMut::with_capacity((first.len() + second.len()).saturating_add(expected).min(limit));
+    whole.extend_from_slice(&first);
+    let mut next = Some(second);
+    while let Some(data) = next {
+        if whole.len() + data.len() > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        whole.extend_from_slice(&data);
+        next = next_data(&mut body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+/// The next data frame; trailers are passed over.
+async fn next_data(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data()
+            && !data.is_empty()
+        {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn in_pieces(pieces: &'static [&'static str]) -> Body {
+        Body::from_stream(stream::iter(pieces.iter().map(|piece| Ok::<_, std::io::Error>(*piece))))
+    }
+
+    fn encoded(encoding: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding.parse().expect("a value"))])
+    }
+
+    #[tokio::test]
+    async fn pieces_are_joined_up_to_the_limit() {
+        let plain = HeaderMap::new();
+        assert_eq!(read(&plain, in_pieces(&["ab", "", "cd", "e"]), 5).await, Ok(Bytes::from("abcde")));
+        let too_large = Err(BodyError::TooLarge { limit: 4 });
+        assert_eq!(read(&plain, in_pieces(&["ab", "cd", "e"]), 4).await, too_large);
+        assert_eq!(read(&plain, in_pieces(&["abcde"]), 4).await, too_large);
+        assert_eq!(read(&plain, Body::from("abcde"), 4).await, too_large);
+        assert_eq!(read(&plain, Body::empty(), 0).await, Ok(Bytes::new()));
+    }
+
+    #[tokio::test]
+    async fn one_piece_is_not_copied() {
+        let bytes = Bytes::from("x".repeat(100));
+        let read = read(&HeaderMap::new(), Body::from(bytes.clone()), 100).await.expect("a body");
+        assert_eq!(read.as_ptr(), bytes.as_ptr());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_the_clients_fault() {
+        let broken = stream::iter([Ok("{"), Err(std::io::Error::other("gone"))]);
+        let error = read(&HeaderMap::new(), Body::from_stream(broken), 100).await;
+        assert_eq!(error, Err(BodyError::Broken));
+        assert_eq!(BodyError::Broken.status(), 400);
+    }
+
+    #[tokio::test]
+    async fn only_the_identity_encoding_is_read() {
+        assert_eq!(read(&encoded("gzip"), Body::from("x"), 9).await, Err(BodyError::Encoded));
+        assert_eq!(read(&encoded("identity"), Body::from("x"), 9).await, Ok(Bytes::from("x")));
+        assert_eq!(BodyError::Encoded.status(), 415);
+        assert_eq!(BodyError::TooLarge { limit: 1 }.status(), 413);
+    }
+}

@@ -1,0 +1,89 @@
+//! The answer to an outbound request.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, StatusCode};
+
+use super::error::{EgressError, target_of};
+
+/// Status and headers, and a body that is read as it comes.
+#[derive(Debug)]
+pub struct Response {
+    inner: reqwest::Response,
+    /// Bytes that the body may still have.
+    left: u64,
+    limit: u64,
+}
+
+impl Response {
+    pub(super) fn new(inner: reqwest::Response) -> Self {
+        Self { inner, left: u64::MAX, limit: u64::MAX }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// Takes the headers out, for an answer that passes them on.
+    pub fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(self.inner.headers_mut())
+    }
+
+    /// From here on the body may have `limit` bytes.
+    #[must_use]
+    pub fn limited(mut self, limit: u64) -> Self {
+        (self.left, self.limit) = (limit, limit);
+        self
+    }
+
+    /// The next piece of the body as it came from the network; none at its end.
+    ///
+    /// # Errors
+    /// [`EgressError::BrokenAnswer`], or [`EgressError::TooLarge`] beyond the limit.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
+        match self.inner.chunk().await {
+            Ok(Some(chunk)) => {
+                let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
+                    return Err(self.too_large(self.limit));
+                };
+                self.left = left;
+                Ok(Some(chunk))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(EgressError::of_answer(error, target_of(self.inner.url()))),
+        }
+    }
+
+    /// The whole body, at most `limit` bytes. A body of one piece is not copied.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk); a length announced too large is refused unread.
+    pub async fn bytes(self, limit: u64) -> Result<Bytes, EgressError> {
+        if self.inner.content_length().is_some_and(|length| length > limit) {
+            return Err(self.too_large(limit));
+        }
+        let mut body = self.limited(limit);
+        let Some(first) = body.chunk().await? else { return Ok(Bytes::new()) };
+        let Some(second) = body.chunk().await? else { return Ok(first) };
+        let mut whole = BytesMut::with_capacity(2 * (first.len() + second.len()));
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(next) = body.chunk().await? {
+            whole.extend_from_slice(&next);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The rest of the body as a stream, for an answer that passes it on.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, EgressError>> + Send {
+        stream::try_unfold(self, async |mut body| Ok(body.chunk().await?.map(|chunk| (chunk, body))))
+    }
+
+    fn too_large(&self, limit: u64) -> EgressError {
+        EgressError::TooLarge { target: target_of(self.inner.url()), limit }
+    }
+}

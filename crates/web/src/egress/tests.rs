@@ -1,0 +1,158 @@
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{any, get};
+use futures_util::{StreamExt as _, stream};
+use http::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+fn with_provider() {
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+fn upstream() -> Egress {
+    with_provider();
+    Egress::upstream().expect("a client")
+}
+
+fn public() -> Egress {
+    with_provider();
+    Egress::public().expect("a client")
+}
+
+async fn served(app: Router) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(crate::serve(listener, app, crate::Limits::default(), CancellationToken::new()));
+    format!("http://{address}/").parse().expect("a URL")
+}
+
+async fn fetch(egress: &Egress, url: &Url) -> Result<Response, EgressError> {
+    egress.request(Method::GET, url, HeaderMap::new(), None).await
+}
+
+#[tokio::test]
+async fn method_headers_and_body_go_out_and_the_answer_comes_back() {
+    let echo = any(async |method: Method, headers: HeaderMap, body: String| {
+        (StatusCode::ACCEPTED, [("x-seen", headers["x-sent"].clone())], format!("{method} {body}"))
+    });
+    let url = served(Router::new().route("/", echo)).await;
+    let headers =
+        HeaderMap::from_iter([(http::HeaderName::from_static("x-sent"), "1".parse().expect("a value"))]);
+    let body = Some(Bytes::from_static(b"{}"));
+    let answer = upstream().request(Method::POST, &url, headers, body).await.expect("an answer");
+    assert_eq!(answer.status(), 202);
+    assert_eq!(answer.headers()["x-seen"], "1");
+    assert_eq!(answer.bytes(100).await.expect("a body"), "POST {}");
+}
+
+#[tokio::test]
+async fn neither_redirects_nor_encodings_are_acted_on() {
+    let elsewhere =
+        get(async || (StatusCode::FOUND, [("location", "/other"), ("content-encoding", "gzip")], "raw"));
+    let url = served(Router::new().route("/", elsewhere)).await;
+    let answer = fetch(&upstream(), &url).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    assert_eq!(answer.bytes(100).await.expect("a body"), "raw");
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_limit() {
+    let pieces =
+        get(async || Body::from_stream(stream::iter(["abc", "def", "ghi"].map(Ok::<_, std::io::Error>))));
+    let url = served(Router::new().route("/", pieces).route("/whole", get(async || "abcdefghi"))).await;
+    let egress = upstream();
+    let whole = url.join("/whole").expect("a URL");
+    for target in [&url, &whole] {
+        assert_eq!(
+            fetch(&egress, target).await.expect("an answer").bytes(9).await.expect("a body"),
+            "abcdefghi"
+        );
+        let error = fetch(&egress, target).await.expect("an answer").bytes(8).await.expect_err("too large");
+        assert!(matches!(error, EgressError::TooLarge { limit: 8, .. }), "{error}");
+    }
+    let streamed = fetch(&egress, &url).await.expect("an answer").limited(5).into_stream();
+    let last = streamed.collect::<Vec<_>>().await.pop().expect("an item");
+    assert!(matches!(last, Err(EgressError::TooLarge { limit: 5, .. })));
+}
+
+#[tokio::test]
+async fn errors_say_whether_the_request_was_sent_and_show_no_credential() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = closed.local_addr().expect("an address");
+    let url: Url = format!("http://{address}/secret-path?token=secret-token").parse().expect("a URL");
+    drop(closed);
+    let error = fetch(&upstream(), &url).await.expect_err("closed");
+    assert!(error.provably_not_sent(), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+    assert!(error.to_string().starts_with(&format!("http://{address} cannot be reached")), "{error}");
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url: Url =
+        format!("http://{}/?token=secret", silent.local_addr().expect("an address")).parse().expect("a URL");
+    tokio::spawn(async move {
+        let (mut stream, _) = silent.accept().await.expect("a connection");
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.expect("a head");
+    });
+    let error = fetch(&upstream(), &url).await.expect_err("no answer");
+    assert!(matches!(error, EgressError::NoAnswer { .. }), "{error:?}");
+    assert!(!error.provably_not_sent() && !format!("{error:?}").contains("secret"), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url: Url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.expect("a head");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await.expect("sent");
+    });
+    let error = fetch(&upstream(), &url).await.expect("a head").bytes(100).await.expect_err("broken");
+    assert!(matches!(error, EgressError::BrokenAnswer { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_public_client_does_not_call_inside() {
+    let reached = any(async || panic!("reached") as &'static str);
+    let port = served(Router::new().fallback(reached)).await.port().expect("a port");
+    let egress = public();
+    let hosts = [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[2002:7f00:1::]",
+        "[64:ff9b::7f00:1]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "0.0.0.0",
+        "[::]",
+        "%31%32%37.0.0.1",
+        "127。0。0。1",
+    ];
+    for host in hosts {
+        let url: Url = format!("http://{host}:{port}/").parse().expect("a URL");
+        let error = fetch(&egress, &url).await.expect_err("inside");
+        assert!(matches!(error, EgressError::Refused { .. }), "{host}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_schemes_and_user_information_are_refused() {
+    for url in ["file:///etc/passwd", "ftp://example.com/", "http://user:secret@127.0.0.1/", "data:,x"] {
+        let error = fetch(&upstream(), &url.parse().expect("a URL")).await.expect_err("refused");
+        assert!(matches!(error, EgressError::Refused { .. }), "{error:?}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

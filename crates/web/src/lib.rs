@@ -1,0 +1,25 @@
+//! HTTP in and out: the listener, its checks, problem+json, server-sent
+//! events, the outbound client.
+//!
+//! What comes in passes [`front`]'s layers in their order; what goes out
+//! passes [`Egress`], the only outbound HTTP client.
+
+pub mod body;
+pub mod egress;
+pub mod front;
+pub mod gate;
+pub mod listen;
+pub mod log;
+pub mod problem;
+pub mod request_id;
+pub mod rescue;
+pub mod sse;
+pub mod tasks;
+
+pub use egress::{Egress, EgressError};
+pub use front::front;
+pub use gate::Gate;
+pub use listen::{Limits, Peer, serve, serve_unix};
+pub use problem::Problem;
+pub use request_id::RequestId;
+pub use tasks::Tasks;

@@ -1,0 +1,36 @@
+//! The one integration binary: the hub as its users meet it.
+//!
+//! `#[cfg(test)]` marks the functions that the tests share as test code.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod children;
+#[cfg(test)]
+mod clients_claude;
+#[cfg(test)]
+mod clients_codex;
+#[cfg(test)]
+mod clients_inspector;
+#[cfg(test)]
+mod clients_mcp_remote;
+#[cfg(test)]
+mod clients_python;
+#[cfg(test)]
+mod clients_rust;
+#[cfg(test)]
+mod clients_typescript;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod losslessness;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod scale;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod target;

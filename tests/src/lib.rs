@@ -1,0 +1,19 @@
+//! The harness of the integration tests: the hub as a child process, scripted
+//! servers and model providers on loopback, raw protocol clients that keep
+//! every byte, and the pinned npm and PyPI packages.
+
+pub mod client_program;
+pub mod connection;
+pub mod everything;
+pub mod http;
+pub mod hub;
+pub mod mcp_client;
+pub mod message;
+pub mod packages;
+pub mod process;
+pub mod process_facts;
+pub mod scripted;
+pub mod scripted_messages;
+pub mod scripted_responses;
+pub mod sse_client;
+pub mod stdio_client;
