@@ -56,8 +56,7 @@ struct Measured<'a> {
 /// One target's share of one round.
 struct Round {
     cpu_micros: f64,
-    p50_micros: f64,
-    p99_micros: f64,
+    latencies: Latencies,
 }
 
 impl Bench {
@@ -162,15 +161,11 @@ impl Bench {
         let warm_up = self.size.requests / WARM_UP_SHARE;
         load::run(&mut connections, warm_up, step.clone()).await?;
         let before = measured.process.cpu_seconds()?;
-        let latencies: Latencies = load::run(&mut connections, self.size.requests, step).await?;
+        let latencies = load::run(&mut connections, self.size.requests, step).await?;
         let cpu_seconds = measured.process.cpu_seconds()? - before;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let requests = self.size.requests as f64;
-        Ok(Round {
-            cpu_micros: cpu_seconds * 1e6 / requests,
-            p50_micros: latencies.quantile_micros(0.5),
-            p99_micros: latencies.quantile_micros(0.99),
-        })
+        Ok(Round { cpu_micros: cpu_seconds * 1e6 / requests, latencies })
     }
 
     fn direct(&self) -> Measured<'_> {
@@ -206,8 +201,8 @@ impl Rounds {
             case,
             target,
             cpu_micros: median(rounds.iter().map(|round| round.cpu_micros).collect()),
-            p50_micros: median(rounds.iter().map(|round| round.p50_micros).collect()),
-            p99_micros: median(rounds.iter().map(|round| round.p99_micros).collect()),
+            p50_micros: median(rounds.iter().map(|round| round.latencies.quantile_micros(0.5)).collect()),
+            p99_micros: median(rounds.iter().map(|round| round.latencies.quantile_micros(0.99)).collect()),
         })
     }
 }

@@ -41,9 +41,12 @@ enum Mode {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// The hub to measure; by default the one beside this program. Without one, nginx alone is measured.
+    /// The hub to measure; by default the one beside this program.
     #[arg(long)]
     hub: Option<PathBuf>,
+    /// Measure the upstream and nginx alone.
+    #[arg(long, conflicts_with = "hub")]
+    without_hub: bool,
     /// Requests per round and target.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
@@ -75,8 +78,8 @@ async fn main() -> Result<()> {
 
 async fn run(options: Run) -> Result<()> {
     let this = std::env::current_exe().context("the path of this program")?;
-    let beside = this.with_file_name("trunkline");
-    let hub = options.hub.or_else(|| beside.exists().then_some(beside));
+    let hub = options.hub.unwrap_or_else(|| this.with_file_name("trunkline"));
+    let hub = (!options.without_hub).then_some(hub);
     let output = options.output.unwrap_or_else(report::default_path);
     let bench = Bench::start(
         &this,

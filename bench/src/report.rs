@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
-use trunkline_model::{Clock as _, SystemClock};
 
 use crate::cases::Size;
 
@@ -49,7 +49,7 @@ impl Figures {
     pub(crate) fn new(size: Size) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            at: SystemClock.now().to_string(),
+            at: now(),
             size,
             rows: Vec::new(),
             list_bytes: None,
@@ -119,9 +119,15 @@ pub(crate) fn print(figures: &Figures) -> Result<()> {
     Ok(())
 }
 
+/// RFC 3339, in UTC.
+#[expect(clippy::disallowed_methods, reason = "figures carry the moment at which they were taken")]
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// `bench/results/DATE.json` of the checkout, or of the working directory.
 pub(crate) fn default_path() -> PathBuf {
-    let date: String = SystemClock.now().to_string().chars().take(10).collect();
+    let date: String = now().chars().take(10).collect();
     Path::new("bench/results").join(date).with_extension("json")
 }
 

@@ -22,7 +22,7 @@ const ANSWERS: usize = 200;
 async fn start(server: &ScriptedServer) -> Result<TestHub> {
     TestHub::start(&format!(
         "servers:\n  scripted: {{ url: {:?} }}\nprofiles:\n  \
-         team: {{ auth: api_key, servers: {{ scripted: {{ prefix: \"\" }} }} }}\n",
+         team: {{ auth: api_key, servers: {{ scripted: {{ prefix: \"\", tools: {{ exclude: [tool_001] }} }} }} }}\n",
         server.url
     ))
     .await
@@ -46,7 +46,7 @@ fn request_ids(trail: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_hub_has_lost_no_answered_call() -> Result<()> {
-    let server = ScriptedServer::start(Script::new("scripted", 1)).await?;
+    let server = ScriptedServer::start(Script::new("scripted", 2)).await?;
     let hub = start(&server).await?;
     let key = hub.create_key("team").await?;
     let answers = Arc::new(AtomicUsize::new(0));
@@ -85,7 +85,7 @@ async fn a_killed_hub_has_lost_no_answered_call() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_and_refusals_are_in_the_trail() -> Result<()> {
-    let server = ScriptedServer::start(Script::new("scripted", 1)).await?;
+    let server = ScriptedServer::start(Script::new("scripted", 2)).await?;
     let hub = start(&server).await?;
     let key = hub.create_key("team").await?;
     let client = LegacyClient::connect(hub.endpoint("team").with_key(&key)).await?;
@@ -93,7 +93,9 @@ async fn calls_and_refusals_are_in_the_trail() -> Result<()> {
     let post = async |endpoint_call: String| client.post(endpoint_call).await;
     let good = call_params("tool_000", &format!(r#"{{"text":"{secret}"}}"#));
     let called = post(message::request("1", "tools/call", &good)).await?;
-    let unknown = post(message::request("2", "tools/call", &call_params("tool_999", "{}"))).await?;
+    let before = server.requests();
+    let hidden = post(message::request("2", "tools/call", &call_params("tool_001", "{}"))).await?;
+    server.assert_untouched_since(before)?;
     let hello = message::request("1", "initialize", &message::initialize_params(message::LEGACY, "{}"));
     let stranger = hub.endpoint("team").with_key("tlk_wrong").post(hello, &[]).await?.expect_status(401)?;
     let trail = trail(&hub).await?;
@@ -109,7 +111,8 @@ async fn calls_and_refusals_are_in_the_trail() -> Result<()> {
     assert_eq!(field(event, "profile"), "team");
     assert_eq!(field(event, "outcome")["is"], "ok");
     assert!(field(event, "sizes")["response_bytes"].as_u64() > Some(0));
-    assert_eq!(field(event_of(&unknown)?, "outcome")["is"], "refused");
+    let event = event_of(&hidden)?;
+    assert_eq!(field(event, "outcome")["is"], "refused", "{event}");
     assert_eq!(field(event_of(&stranger)?, "outcome")["is"], "refused");
     let text = serde_json::to_string(&trail)?;
     assert!(!text.contains(secret) && !text.contains(&key), "neither arguments nor keys are stored");

@@ -15,6 +15,9 @@ use trunkline_tests::scripted::{Eras, Holds, Script, ScriptedServer};
 /// Calls of each caller that are under way at the same time.
 const CALLS: usize = 12;
 
+/// The same over one child; two callers stay below what one server takes at once.
+const SHARED_CALLS: usize = 100;
+
 /// A hub with the scripted server behind the profiles `red` and `blue`.
 async fn hub_with(server: &ScriptedServer) -> Result<TestHub> {
     TestHub::start(&format!(
@@ -91,7 +94,7 @@ async fn answers_of_a_shared_child_do_not_cross() -> Result<()> {
     .await?;
     let (red, blue) = (session(&hub, "red").await?, session(&hub, "blue").await?);
     let mut calls = Vec::new();
-    for number in 0..200 {
+    for number in 0..SHARED_CALLS {
         for (name, client) in [("red", &red), ("blue", &blue)] {
             let (client, text) = (client.clone(), format!("{name} {number}"));
             calls.push(tokio::spawn(async move {

@@ -8,48 +8,56 @@ use anyhow::{Result, bail};
 use crate::process::{command, output, requires_all, run, say, which};
 
 /// A program, and the Debian package that has it.
-struct Program {
+pub(crate) struct Program {
     package: &'static str,
     there: fn() -> bool,
-    /// What goes untested without it.
+    /// What goes undone without it.
     purpose: &'static str,
 }
 
-const PROGRAMS: &[Program] = &[
+/// What the tests start.
+pub(crate) const OF_TESTS: &[Program] = &[
     Program { package: "postgresql", there: has_postgresql, purpose: "the tests on PostgreSQL" },
-    Program { package: "nginx", there: || has("nginx"), purpose: "the benchmark's comparison" },
-    Program { package: "wrk", there: || has("wrk"), purpose: "the benchmark's load" },
     Program { package: "git", there: || has("git"), purpose: "the tests on mcp-server-git" },
+    Program { package: "procps", there: || has("kill"), purpose: "the tests that end processes" },
     Program { package: "nodejs", there: || has("node"), purpose: "the tests on npm packages" },
     Program { package: "npm", there: || has("npm"), purpose: "the tests on npm packages" },
     Program { package: "python3-venv", there: has_venv, purpose: "the tests on PyPI packages" },
 ];
 
-/// Installs what is missing, where that is possible.
+/// What the prebuilt tools are installed with.
+pub(crate) const OF_TOOLS: &[Program] =
+    &[Program { package: "python3-venv", there: has_venv, purpose: "the installation of prebuilt tools" }];
+
+/// What the benchmarks start.
+pub(crate) const OF_BENCHMARKS: &[Program] =
+    &[Program { package: "nginx", there: || has("nginx"), purpose: "the comparison with nginx" }];
+
+/// Installs what is missing of `programs`, where that is possible.
 ///
 /// # Errors
 /// Only where nothing may be skipped (`TRUNKLINE_REQUIRE_ALL`).
-pub(crate) fn install() -> Result<()> {
-    if missing().next().is_none() {
+pub(crate) fn install(programs: &[Program]) -> Result<()> {
+    if missing(programs).next().is_none() {
         return Ok(());
     }
     if has("apt-get") && is_root() {
-        let packages: Vec<&str> = missing().map(|program| program.package).collect();
+        let packages: Vec<&str> = missing(programs).map(|program| program.package).collect();
         if let Err(error) = apt_get(&packages) {
             say(&format!("apt-get: {error:#}"));
         }
     }
-    for program in missing() {
+    for program in missing(programs) {
         say(&format!("{} is missing: {} will be skipped", program.package, program.purpose));
     }
-    if requires_all() && missing().next().is_some() {
+    if requires_all() && missing(programs).next().is_some() {
         bail!("something is missing and nothing may be skipped");
     }
     Ok(())
 }
 
-fn missing() -> impl Iterator<Item = &'static Program> {
-    PROGRAMS.iter().filter(|program| !(program.there)())
+fn missing(programs: &[Program]) -> impl Iterator<Item = &Program> {
+    programs.iter().filter(|program| !(program.there)())
 }
 
 fn apt_get(packages: &[&str]) -> Result<()> {

@@ -146,7 +146,7 @@ impl Commands {
     fn fault(&self, line: &str) -> Option<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let first = *words.first()?;
-        if !self.0.contains_key(first) {
+        if !self.0.contains_key(first) && !first.starts_with('-') {
             return Some(format!("`trunkline {line}`: there is no command {first}"));
         }
         let two = words.get(1).map(|second| format!("{first} {second}"));

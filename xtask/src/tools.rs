@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
+use crate::debian;
 use crate::process::{cargo, command, output, root, run, say, target, which};
 
 /// One tool and where else than from a wheel it comes.
@@ -82,6 +83,7 @@ fn install_wheels() -> Result<()> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
+    debian::install(debian::OF_TOOLS)?;
     let mut install = command(make_virtual_environment(&virtual_environment())?);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     install.args(["--require-hashes", "--only-binary", ":all:", "--requirement"]);

@@ -11,7 +11,7 @@ use crate::{debian, packages};
 /// Builds the binary that the integration tests start, then runs all tests.
 /// The runner's summary is the last thing printed.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    debian::install()?;
+    debian::install(debian::OF_TESTS)?;
     if let Err(error) = packages::install() {
         if requires_all() {
             return Err(error);

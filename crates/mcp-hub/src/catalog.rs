@@ -68,7 +68,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use trunkline_model::Clock;
+use trunkline_model::{Clock, ServerName};
 use trunkline_profiles::Guard;
 use trunkline_web::Tasks;
 
@@ -79,7 +79,7 @@ use crate::upstream::pool::Upstreams;
 use crate::upstream::{InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
-const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+const FORGET_AFTER: Duration = Duration::from_hours(1);
 
 /// A list of an instance that is another one now.
 #[derive(Debug, Clone)]
@@ -145,16 +145,24 @@ impl Catalog {
         }
     }
 
+    /// Forgets all lists of a server.
+    pub(crate) fn forget(&self, server: &ServerName) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, _| key.server != *server);
+    }
+
     /// Forgets the lists of servers that are gone and of callers long idle.
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
-        cells.retain(|key, cell| self.upstreams.spec(&key.server).is_some() && cell.idle_for(now) < FORGET_AFTER);
+        cells.retain(|key, cell| {
+            self.upstreams.spec(&key.server).is_some() && cell.idle_for(now) < FORGET_AFTER
+        });
     }
 
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
         loop {
-            match self.fetch_all(cell).await {
+            match self.fetch_all(&cell.key).await {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {
                     tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");
@@ -191,9 +199,10 @@ impl Catalog {
         let _ = self.changes.send(ListChanged { key: cell.key.clone(), kinds }).await;
     }
 
-    async fn fetch_all(&self, cell: &ListCell) -> Result<ServerLists, UpstreamError> {
-        let permit = self.guard.housekeeping(&cell.key.server);
-        let lease = self.upstreams.connection(&cell.key).await?;
+    /// Asks an instance for all that it lists.
+    pub(crate) async fn fetch_all(&self, key: &InstanceKey) -> Result<ServerLists, UpstreamError> {
+        let permit = self.guard.housekeeping(&key.server);
+        let lease = self.upstreams.connection(key).await?;
         let greeting = Arc::new(lease.greeting().clone());
         let mut lists = ServerLists::empty(Arc::clone(&greeting));
         for kind in ListKind::ALL {

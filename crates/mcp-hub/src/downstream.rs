@@ -28,8 +28,13 @@ pub fn router(hub: Arc<Hub>) -> Router {
             get(streamable::get)
                 .post(streamable::post)
                 .delete(streamable::delete)
+                // Without this HEAD is a GET, which opens a stream.
+                .head(streamable::other)
                 .fallback(streamable::other),
         )
-        .route("/mcp/{profile}/sse", get(legacy_sse::get).post(legacy_sse::post).fallback(streamable::other))
+        .route(
+            "/mcp/{profile}/sse",
+            get(legacy_sse::get).post(legacy_sse::post).head(legacy_sse::other).fallback(legacy_sse::other),
+        )
         .with_state(hub)
 }

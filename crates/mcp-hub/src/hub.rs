@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use trunkline_model::{Caller, Clock, Identity, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec};
+use trunkline_model::{
+    Caller, Clock, Identity, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec,
+};
 use trunkline_oauth::metadata::protected_resource_url;
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{EffectiveProfile, Guard, ProfileError};
@@ -137,8 +139,12 @@ impl Hub {
             base_environment: parts.base_environment,
             events,
         });
-        let (catalog, changes) =
-            Catalog::new(Arc::clone(&upstreams), Arc::clone(&parts.guard), Arc::clone(&parts.clock), tasks.clone());
+        let (catalog, changes) = Catalog::new(
+            Arc::clone(&upstreams),
+            Arc::clone(&parts.guard),
+            Arc::clone(&parts.clock),
+            tasks.clone(),
+        );
         let subscribers = Arc::new(Subscribers::default());
         let hub = Arc::new(Self {
             sessions: Sessions::new(parts.session_sealer, Arc::clone(&parts.clock), Arc::clone(&subscribers)),
@@ -179,8 +185,18 @@ impl Hub {
         for spec in &config.profiles {
             profiles.insert(spec.name.clone(), Arc::new(EffectiveProfile::new(spec)?));
         }
+        let before: Vec<_> = config.servers.iter().map(|spec| self.upstreams.spec(&spec.name)).collect();
+        let names: Vec<_> = config.servers.iter().map(|spec| spec.name.clone()).collect();
         self.upstreams.apply(config.servers);
         self.settings.store(Arc::new(Settings { profiles }));
+        // What another server listed under the same name says nothing of this one.
+        for (name, before) in names.iter().zip(before) {
+            let now = self.upstreams.spec(name);
+            let same = matches!((&before, &now), (Some(before), Some(now)) if Arc::ptr_eq(before, now));
+            if !same {
+                self.catalog.forget(name);
+            }
+        }
         self.catalog.sweep();
         self.views().clear();
         self.subscribers.each(|subscriber| {
@@ -220,7 +236,7 @@ impl Hub {
     }
 
     pub(crate) fn call_timeout(&self, server: &ServerName) -> Duration {
-        self.upstreams.spec(server).map_or(Duration::from_secs(60), |spec| spec.call_timeout)
+        self.upstreams.spec(server).map_or(Duration::from_mins(1), |spec| spec.call_timeout)
     }
 
     /// Where the protected-resource metadata of a profile is (RFC 9728).
@@ -237,10 +253,7 @@ impl Hub {
         session: Option<&Session>,
     ) -> Result<InstanceKey, UpstreamError> {
         let key = self.upstreams.key(server, caller.identity(), session.map(|session| session.id));
-        key.ok_or_else(|| UpstreamError::Unreachable {
-            server: server.clone(),
-            reason: "it is no longer in the catalogue".to_owned(),
-        })
+        key.ok_or_else(|| unknown(server))
     }
 
     /// The view as it is now; the servers it lacks are asked behind it.
@@ -387,6 +400,28 @@ impl Hub {
         Some(tools)
     }
 
+    /// Asks a server for all that it lists, now, as the hub itself.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] says what the server did not do.
+    pub async fn probe(&self, server: &ServerName) -> Result<Probe, UpstreamError> {
+        let key = self.upstreams.key(server, Identity::hub(), None).ok_or_else(|| unknown(server))?;
+        let lists = self.catalog.fetch_all(&key).await?;
+        let name_of = |entry: &crate::catalog::lists::Entry| entry.key.clone();
+        Ok(Probe {
+            protocol_version: lists.greeting.protocol_version.clone(),
+            server_info: lists
+                .greeting
+                .server_info
+                .as_deref()
+                .and_then(|raw| serde_json::from_slice(raw).ok()),
+            tools: lists.tools.iter().map(name_of).collect(),
+            prompts: lists.prompts.iter().map(name_of).collect(),
+            resources: lists.resources.iter().map(name_of).collect(),
+            templates: lists.templates.iter().map(name_of).collect(),
+        })
+    }
+
     fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
         let session = request.session.as_ref().map(|session| session.id);
         self.view_cell_of(&request.profile, &request.caller.identity(), session)
@@ -435,6 +470,22 @@ pub struct ShownTool {
     pub server: ServerName,
     pub original: String,
     pub description: Option<String>,
+}
+
+/// What a server said when it was asked for everything.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Probe {
+    pub protocol_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_info: Option<serde_json::Value>,
+    pub tools: Vec<String>,
+    pub prompts: Vec<String>,
+    pub resources: Vec<String>,
+    pub templates: Vec<String>,
+}
+
+fn unknown(server: &ServerName) -> UpstreamError {
+    UpstreamError::Unreachable { server: server.clone(), reason: "it is not in the catalogue".to_owned() }
 }
 
 fn after_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
@@ -510,7 +561,7 @@ async fn tell(hub: Arc<Hub>, mut changes: mpsc::Receiver<ListChanged>) {
 
 /// Forgets what nobody uses any more.
 async fn sweep(hub: Arc<Hub>) {
-    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    let mut minute = tokio::time::interval(Duration::from_mins(1));
     loop {
         minute.tick().await;
         for session in hub.sessions.sweep() {
@@ -520,7 +571,7 @@ async fn sweep(hub: Arc<Hub>) {
         let now = hub.clock.now();
         hub.views().retain(|_, cell| {
             cell.cells.is_empty()
-                || cell.cells.iter().any(|list| list.idle_for(now) < Duration::from_secs(1_800))
+                || cell.cells.iter().any(|list| list.idle_for(now) < Duration::from_mins(30))
         });
     }
 }

@@ -114,8 +114,8 @@ pub enum Exchange {
 #[derive(Debug)]
 pub struct OpenExchange {
     messages: mpsc::Receiver<Result<Message, UpstreamError>>,
-    /// Runs when the exchange is dropped: sends the cancellation if no answer has come.
-    _cancel: CancelOnDrop,
+    /// Sends the cancellation when the exchange is dropped before its answer.
+    cancel: CancelOnDrop,
 }
 
 impl OpenExchange {
@@ -125,7 +125,7 @@ impl OpenExchange {
         messages: mpsc::Receiver<Result<Message, UpstreamError>>,
         cancel: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { messages, _cancel: CancelOnDrop(Some(Box::new(cancel))) }
+        Self { messages, cancel: CancelOnDrop(Some(Box::new(cancel))) }
     }
 
     /// The next message: notifications, then exactly one result or error.
@@ -136,7 +136,7 @@ impl OpenExchange {
         match self.messages.recv().await {
             Some(message) => {
                 if !matches!(&message, Ok(message) if message.method().is_some()) {
-                    self._cancel.0 = None;
+                    self.cancel.0 = None;
                 }
                 message
             }

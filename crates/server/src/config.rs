@@ -27,8 +27,8 @@ use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName,
 use url::Url;
 
 pub use duration::parse_duration;
-pub use problem::{ConfigErrors, Position, Problem};
 pub(crate) use problem::suggestion;
+pub use problem::{ConfigErrors, Position, Problem};
 pub use schema::schema;
 pub use watch::watch;
 
@@ -170,7 +170,9 @@ pub fn parse(
     problems.extend(shaped.problems);
     let config = match serde_json::from_value::<file::File>(shaped.json) {
         Ok(file) => {
-            let directory = path.parent().unwrap_or_else(|| FilePath::new(""));
+            // absolute, because a child may run in another directory than the hub
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let directory = path.parent().unwrap_or(&path);
             let (config, faults) = resolve::resolve(&file, &shaped.places, &shaped.broken, directory);
             problems.extend(faults);
             config

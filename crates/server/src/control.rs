@@ -17,7 +17,7 @@ use crate::DataDir;
 /// The largest answer taken, in bytes.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// How long an answer may take; a list may have to wait for servers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `GET /api/v1/servers`.
 #[derive(Debug, Deserialize)]
@@ -34,9 +34,11 @@ pub(crate) struct ServerState {
     /// The command line, or the URL.
     pub(crate) target: String,
     pub(crate) state: State,
-    /// How many tools it has, once that is known.
+    /// Live children or upstream sessions.
+    pub(crate) instances: u64,
+    /// When it last answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tools: Option<u64>,
+    pub(crate) last_exchange: Option<String>,
 }
 
 /// What the last real exchange with a server showed.
@@ -44,7 +46,7 @@ pub(crate) struct ServerState {
 pub(crate) struct State {
     pub(crate) is: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) since: Option<serde_json::Value>,
+    pub(crate) since: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
@@ -58,7 +60,7 @@ pub(crate) struct Logs {
 /// A line that a server wrote to its standard error.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LogLine {
-    pub(crate) at: serde_json::Value,
+    pub(crate) at: String,
     pub(crate) text: String,
 }
 
@@ -123,7 +125,11 @@ impl Control {
         match UnixStream::connect(&socket).await {
             Ok(stream) => Ok(Some(Self { stream })),
             // a hub that was killed leaves its socket behind
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error).with_context(|| format!("cannot open {}", socket.display())),
         }
     }
@@ -137,7 +143,8 @@ impl Control {
             .await
             .context("the hub did not answer in time")??;
         if status.is_success() {
-            return serde_json::from_slice(&body).with_context(|| format!("the hub's answer to {path} is not understood"));
+            return serde_json::from_slice(&body)
+                .with_context(|| format!("the hub's answer to {path} is not understood"));
         }
         let problem: ProblemDetails = serde_json::from_slice(&body).unwrap_or_default();
         match problem.detail.or(problem.title) {
@@ -147,8 +154,10 @@ impl Control {
     }
 
     async fn exchange(self, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
-        let (mut requests, connection) = hyper::client::conn::http1::handshake(TokioIo::new(self.stream)).await?;
-        let request = http::Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+        let (mut requests, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(self.stream)).await?;
+        let request =
+            http::Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
         let answer = async move {
             let response = requests.send_request(request).await?;
             let status = response.status();
@@ -174,7 +183,7 @@ mod tests {
     use super::*;
 
     /// A hub that gives one fixed answer, and what it was asked.
-    async fn answering(status: &str, body: &str) -> (tempfile::TempDir, tokio::task::JoinHandle<String>) {
+    fn answering(status: &str, body: &str) -> (tempfile::TempDir, tokio::task::JoinHandle<String>) {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("control.sock")).unwrap();
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -190,17 +199,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_read() {
-        let body = r#"{"servers":[{"name":"time","kind":"stdio","target":"uvx","state":{"is":"ready","since":1,"extra":2},"tools":2}]}"#;
-        let (directory, asked) = answering("200 OK", body).await;
+        let body = r#"{"servers":[{"name":"time","kind":"stdio","target":"uvx","state":{"is":"ready","since":"1970","extra":2},"instances":2}]}"#;
+        let (directory, asked) = answering("200 OK", body);
         let control = Control::connect(&DataDir::new(directory.path())).await.unwrap().unwrap();
         let answer: Servers = control.get("/api/v1/servers").await.unwrap();
-        assert_eq!((answer.servers[0].name.as_str(), answer.servers[0].tools), ("time", Some(2)));
+        assert_eq!((answer.servers[0].name.as_str(), answer.servers[0].instances), ("time", 2));
         assert!(asked.await.unwrap().starts_with("GET /api/v1/servers HTTP/1.1\r\n"));
     }
 
     #[tokio::test]
     async fn a_refusal_is_told_in_the_hubs_words() {
-        let (directory, _asked) = answering("404 Not Found", r#"{"title":"x","detail":"no such server"}"#).await;
+        let (directory, _asked) = answering("404 Not Found", r#"{"title":"x","detail":"no such server"}"#);
         let control = Control::connect(&DataDir::new(directory.path())).await.unwrap().unwrap();
         let refused = control.get::<Logs>("/api/v1/servers/x/logs").await.unwrap_err();
         assert_eq!(refused.to_string(), "no such server");

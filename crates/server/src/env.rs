@@ -18,8 +18,10 @@ pub const LOG: Variable = Variable {
 };
 
 /// How log lines are written: `human` or `json`.
-pub const LOG_FORMAT: Variable =
-    Variable { name: "TRUNKLINE_LOG_FORMAT", meaning: "how log lines are written: `human` (default) or `json`" };
+pub const LOG_FORMAT: Variable = Variable {
+    name: "TRUNKLINE_LOG_FORMAT",
+    meaning: "how log lines are written: `human` (default) or `json`",
+};
 
 /// Where programs are looked for.
 pub const PATH: Variable = Variable { name: "PATH", meaning: "where `doctor` and `demo` look for programs" };

@@ -20,7 +20,8 @@ fn find_in(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
 }
 
 fn is_executable(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(file)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ pub(crate) fn replace(
         fs::create_dir_all(folder)?;
     }
     let backup = before.map(|text| write_backup(path, &target, text, now)).transpose()?;
-    let (temporary, mut file) = create_beside(&target, |try_number| format!(".tmp-{}-{try_number}", std::process::id()))?;
+    let (temporary, mut file) =
+        create_beside(&target, |try_number| format!(".tmp-{}-{try_number}", std::process::id()))?;
     let written = fill(&mut file, after, &target)
         .and_then(|()| unchanged(&target, before))
         .and_then(|()| fs::rename(&temporary, &target));
@@ -62,7 +63,8 @@ pub(crate) fn replace(
 }
 
 fn write_backup(path: &Path, target: &Path, text: &str, now: Timestamp) -> io::Result<PathBuf> {
-    let stamp: String = now.to_string().chars().take(19).filter(|character| !"-:".contains(*character)).collect();
+    let stamp: String =
+        now.to_string().chars().take(19).filter(|character| !"-:".contains(*character)).collect();
     let (backup, mut file) = create_beside(path, |try_number| match try_number {
         0 => format!(".bak-{stamp}Z"),
         more => format!(".bak-{stamp}Z-{more}"),
@@ -80,7 +82,9 @@ fn create_beside(path: &Path, suffix: impl Fn(u32) -> String) -> io::Result<(Pat
         let candidate = path.with_file_name(name);
         match private_file(&candidate) {
             Ok(file) => return Ok((candidate, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && try_number < MOST_TRIES => try_number += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && try_number < MOST_TRIES => {
+                try_number += 1;
+            }
             Err(error) => return Err(error),
         }
     }
@@ -107,7 +111,10 @@ fn unchanged(path: &Path, before: Option<&str>) -> io::Result<()> {
     if read(path)?.as_deref() == before {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::ResourceBusy, "was changed by somebody else meanwhile; nothing was written"))
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "was changed by somebody else meanwhile; nothing was written",
+    ))
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod session;
 mod slow_count;
 mod tools;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::io::{self, AsyncRead, AsyncWrite};
@@ -24,16 +23,18 @@ use session::Session;
 const LONGEST_REQUEST: usize = 1024 * 1024;
 
 /// Serves standard input and output until the client closes them.
-pub async fn run() -> anyhow::Result<ExitCode> {
-    serve(io::stdin(), io::stdout(), Arc::new(SystemClock)).await?;
-    Ok(ExitCode::SUCCESS)
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) async fn run() -> io::Result<()> {
+    serve(io::stdin(), io::stdout(), Arc::new(SystemClock)).await
 }
 
 /// Serves one client until `input` ends; what is still being counted then is given up.
 ///
 /// # Errors
 /// Reading or writing failed.
-pub async fn serve<R, W>(input: R, output: W, clock: Arc<dyn Clock>) -> io::Result<()>
+async fn serve<R, W>(input: R, output: W, clock: Arc<dyn Clock>) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,

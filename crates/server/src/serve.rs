@@ -83,10 +83,7 @@ pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
 struct Running {
     address: SocketAddr,
     public_url: String,
-    tasks: Tasks,
-    hub: Arc<Hub>,
-    audit: AuditLog,
-    store: Arc<Store>,
+    core: Core,
     listeners: Vec<tokio::task::JoinHandle<()>>,
     control_socket: PathBuf,
 }
@@ -95,90 +92,101 @@ impl Running {
     async fn start(options: &ServeOptions) -> anyhow::Result<Self> {
         let config = &options.config;
         let data = DataDir::new(&options.data_dir);
-        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let wanted = options.listen.unwrap_or(config.listen);
         let listener = TcpListener::bind(wanted)
             .await
             .with_context(|| format!("cannot listen on {wanted}; another program may (try --listen)"))?;
         let address = listener.local_addr()?;
         let public_url = config.base_url(address);
-        let store = Store::open(data.store_options(config), Arc::clone(&clock)).await?;
-        let tasks = Tasks::new();
-        let audit = AuditLog::start(Arc::clone(&store), clock.as_ref());
-        let hub = hub(config, &public_url, &store, &audit, &clock, &tasks).await?;
-        hub.apply(hub_config(config))?;
-        let gate = gate(config, address).context("the allowed hosts or origins")?;
-        let app = router::router(&hub, &public_url.parse()?, gate, Arc::clone(&clock));
-        let mut listeners = Vec::new();
-        let (limits, stop) = (Limits::default(), tasks.stop_token());
-        listeners.push(tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())));
+        let core = Core::start(config, &data, public_url.parse()?).await?;
         let control_socket = data.control_socket();
-        let admin = Admin { hub: Arc::clone(&hub), public_url: public_url.clone() };
         let control = control_listener(&control_socket)?;
-        let app = trunkline_console::router(admin);
-        listeners.push(tokio::spawn(trunkline_web::serve_unix(control, app, limits, stop)));
+        let gate = gate(config, address).context("the allowed hosts or origins")?;
+        let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
+        let admin = Admin { hub: Arc::clone(&core.hub), public_url: public_url.clone() };
+        let (limits, stop) = (Limits::default(), core.tasks.stop_token());
+        let listeners = vec![
+            tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
+            tokio::spawn(trunkline_web::serve_unix(control, trunkline_console::router(admin), limits, stop)),
+        ];
         if let Some(path) = &options.config_path {
-            tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, Arc::clone(&hub)));
+            let hub = Arc::clone(&core.hub);
+            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, hub));
         }
-        Ok(Self { address, public_url, tasks, hub, audit, store, listeners, control_socket })
+        Ok(Self { address, public_url, core, listeners, control_socket })
     }
 
     /// Takes no more requests, lets those under way end, then ends what they
-    /// stood on: children, the trail, the database.
+    /// stood on.
     async fn stop(self) {
-        let Self { tasks, hub, audit, store, listeners, control_socket, .. } = self;
-        let stop = tasks.stop_token();
-        stop.cancel();
-        for listener in listeners {
+        self.core.tasks.stop_token().cancel();
+        for listener in self.listeners {
             // A listener ends by itself; one that panicked has said so.
             let _ = listener.await;
         }
-        hub.stop().await;
-        if !tasks.stop(LAST_WORDS).await {
-            tracing::warn!("some work did not end in time");
-        }
-        audit.close().await;
-        store.close().await;
+        self.core.stop().await;
         // It may be gone already.
-        let _ = std::fs::remove_file(control_socket);
+        let _ = std::fs::remove_file(self.control_socket);
     }
 }
 
-async fn hub(
-    config: &Config,
-    public_url: &str,
-    store: &Arc<Store>,
-    audit: &AuditLog,
-    clock: &Arc<dyn Clock>,
-    tasks: &Tasks,
-) -> anyhow::Result<Arc<Hub>> {
-    let resource = Resource::load(Arc::clone(store), Arc::clone(clock)).await.context("reading the API keys")?;
-    resource.follow_changes(tasks);
-    let limits = trunkline_mcp_hub::Limits {
-        request_bytes: usize::try_from(config.limits.request_bytes)?,
-        ..Default::default()
-    };
-    let upstream_limits = trunkline_mcp_hub::upstream::Limits {
-        message_bytes: usize::try_from(config.limits.response_bytes)?,
-        ..Default::default()
-    };
-    Ok(Hub::start(Parts {
-        guard: Arc::new(Guard::new(audit.clone(), Arc::clone(clock))),
-        resource,
-        session_sealer: store.vault().sealer("mcp-session")?,
-        clock: Arc::clone(clock),
-        egress: Egress::upstream()?,
-        limits,
-        upstream_limits,
-        base_environment: base_environment(),
-        public_url: public_url.parse::<Url>()?,
-        tasks: tasks.clone(),
-    }))
+/// A hub without listeners, and what it stands on.
+pub(crate) struct Core {
+    pub(crate) hub: Arc<Hub>,
+    tasks: Tasks,
+    audit: AuditLog,
+    store: Arc<Store>,
+}
+
+impl Core {
+    /// Opens the database and starts the hub of `config`.
+    ///
+    /// # Errors
+    /// What cannot be opened or read, with what to do about it.
+    pub(crate) async fn start(config: &Config, data: &DataDir, public_url: Url) -> anyhow::Result<Self> {
+        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = Store::open(data.store_options(config), Arc::clone(&clock)).await?;
+        let tasks = Tasks::new();
+        let audit = AuditLog::start(Arc::clone(&store), clock.as_ref());
+        let resource =
+            Resource::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the API keys")?;
+        resource.follow_changes(&tasks);
+        let hub = Hub::start(Parts {
+            guard: Arc::new(Guard::new(audit.clone(), Arc::clone(&clock))),
+            resource,
+            session_sealer: store.vault().sealer("mcp-session")?,
+            clock,
+            egress: Egress::upstream()?,
+            limits: trunkline_mcp_hub::Limits {
+                request_bytes: usize::try_from(config.limits.request_bytes)?,
+                ..Default::default()
+            },
+            upstream_limits: trunkline_mcp_hub::upstream::Limits {
+                message_bytes: usize::try_from(config.limits.response_bytes)?,
+                ..Default::default()
+            },
+            base_environment: base_environment(),
+            public_url,
+            tasks: tasks.clone(),
+        });
+        hub.apply(hub_config(config))?;
+        Ok(Self { hub, tasks, audit, store })
+    }
+
+    /// Ends children, then the hub's own work, then the trail, then the database.
+    pub(crate) async fn stop(self) {
+        self.hub.stop().await;
+        if !self.tasks.stop(LAST_WORDS).await {
+            tracing::warn!("some work did not end in time");
+        }
+        self.audit.close().await;
+        self.store.close().await;
+    }
 }
 
 /// What the hub takes over from a configuration, at the start and on reload.
-pub(crate) fn hub_config(config: &Config) -> HubConfig {
+fn hub_config(config: &Config) -> HubConfig {
     HubConfig {
         servers: config.servers.values().cloned().collect(),
         profiles: config.profiles.values().cloned().collect(),
@@ -187,7 +195,7 @@ pub(crate) fn hub_config(config: &Config) -> HubConfig {
 
 /// What every child gets besides its declared environment: enough to find its
 /// interpreter and its home, nothing else of ours.
-pub(crate) fn base_environment() -> Arc<[(OsString, OsString)]> {
+fn base_environment() -> Arc<[(OsString, OsString)]> {
     env::FOR_CHILDREN
         .iter()
         .filter_map(|variable| Some((OsString::from(variable.name), variable.get_os()?)))

@@ -14,6 +14,12 @@ use crate::Problem;
 
 /// A client that sends its body more slowly than this is sent away.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// A body at most this many times too large is read to its end before it is
+/// refused: a client that is still sending takes a closed connection for the
+/// answer and never sees the refusal.
+const DISCARD_FACTOR: u64 = 4;
+/// How long that may take.
+const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why a body was not taken. Each is the client's fault; nothing was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -26,6 +32,8 @@ pub enum BodyError {
     TooSlow,
     #[error("the body has a Content-Encoding; send it without")]
     Encoded,
+    #[error("the body has a Transfer-Encoding besides chunked; send it without")]
+    TransferCoded,
 }
 
 impl BodyError {
@@ -35,6 +43,8 @@ impl BodyError {
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            // RFC 9112 section 6.1.
+            Self::TransferCoded => StatusCode::NOT_IMPLEMENTED,
         }
     }
 }
@@ -55,18 +65,58 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(BodyError::Encoded);
     }
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::TooLarge { limit });
+    if !is_chunked_at_most(headers) {
+        return Err(BodyError::TransferCoded);
     }
-    tokio::time::timeout(DEADLINE, collect(body, limit)).await.unwrap_or(Err(BodyError::TooSlow))
+    let mut body = body;
+    let read = if body.size_hint().lower() > limit as u64 {
+        Err(BodyError::TooLarge { limit })
+    } else {
+        let collected = tokio::time::timeout(DEADLINE, collect(&mut body, limit)).await;
+        collected.unwrap_or(Err(BodyError::TooSlow))
+    };
+    // A client that asks first (RFC 9110 section 10.1.1) has sent nothing yet.
+    if matches!(read, Err(BodyError::TooLarge { .. })) && !headers.contains_key(header::EXPECT) {
+        discard(&mut body, DISCARD_FACTOR.saturating_mul(limit as u64)).await;
+    }
+    read
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let Some(first) = next_data(&mut body).await? else { return Ok(Bytes::new()) };
+/// Whether no other transfer coding was applied than chunked, once: the
+/// transport undoes no other (RFC 9112 section 6.1).
+fn is_chunked_at_most(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Reads what is left of `body` and drops it, unless it is more than `most` bytes.
+async fn discard(body: &mut Body, most: u64) {
+    if body.size_hint().lower() > most {
+        return;
+    }
+    let read_on = async {
+        let mut discarded = 0;
+        while let Ok(Some(data)) = next_data(body).await {
+            discarded += data.len() as u64;
+            if discarded > most {
+                return;
+            }
+        }
+    };
+    // However far it came: the refusal is sent now.
+    let _ = tokio::time::timeout(DISCARD_DEADLINE, read_on).await;
+}
+
+async fn collect(body: &mut Body, limit: usize) -> Result<Bytes, BodyError> {
+    let Some(first) = next_data(body).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(BodyError::TooLarge { limit });
     }
-    let Some(second) = next_data(&mut body).await? else { return Ok(first) };
+    let Some(second) = next_data(body).await? else { return Ok(first) };
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
     let mut whole = BytesMut::with_capacity((first.len() + second.len()).saturating_add(expected).min(limit));
     whole.extend_from_slice(&first);
@@ -76,7 +126,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
             return Err(BodyError::TooLarge { limit });
         }
         whole.extend_from_slice(&data);
-        next = next_data(&mut body).await?;
+        next = next_data(body).await?;
     }
     Ok(whole.freeze())
 }
@@ -95,7 +145,7 @@ async fn next_data(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
@@ -116,6 +166,34 @@ mod tests {
         assert_eq!(read(&plain, in_pieces(&["abcde"]), 4).await, too_large);
         assert_eq!(read(&plain, Body::from("abcde"), 4).await, too_large);
         assert_eq!(read(&plain, Body::empty(), 0).await, Ok(Bytes::new()));
+    }
+
+    #[tokio::test]
+    async fn a_body_a_little_too_large_is_read_to_its_end() {
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&seen);
+        let endless = Body::from_stream(stream::iter(0..100).map(move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok::<_, std::io::Error>("ab")
+        }));
+        assert_eq!(read(&HeaderMap::new(), endless, 4).await, Err(BodyError::TooLarge { limit: 4 }));
+        // Three pieces to notice, then sixteen bytes and the piece that is one too many.
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 3 + 8 + 1);
+    }
+
+    #[tokio::test]
+    async fn a_transfer_coding_besides_chunked_is_refused() {
+        let coded = |codings: &[&str]| {
+            codings
+                .iter()
+                .map(|coding| (header::TRANSFER_ENCODING, coding.parse().expect("a value")))
+                .collect::<HeaderMap>()
+        };
+        assert_eq!(read(&coded(&["Chunked"]), Body::from("x"), 9).await, Ok(Bytes::from("x")));
+        for codings in [&["gzip, chunked"][..], &["chunked, chunked"], &["chunked", "chunked"]] {
+            let refused = read(&coded(codings), Body::from("x"), 9).await;
+            assert_eq!(refused, Err(BodyError::TransferCoded), "{codings:?}");
+        }
     }
 
     #[tokio::test]

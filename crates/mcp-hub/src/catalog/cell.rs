@@ -12,7 +12,7 @@ use super::lists::ServerLists;
 use crate::upstream::InstanceKey;
 
 /// Lists older than this are asked for again, behind the answer.
-const OLD: Duration = Duration::from_secs(600);
+const OLD: Duration = Duration::from_mins(10);
 /// A server that failed is asked again no sooner than this.
 const RETRY: Duration = Duration::from_secs(5);
 

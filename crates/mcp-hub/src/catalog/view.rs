@@ -13,7 +13,7 @@ use super::lists::{Entry, ServerLists};
 use super::names::Names;
 use super::page::Listing;
 use super::resources::{ResourceIndex, ResourceTarget};
-use crate::jsonrpc::{splice, text};
+use crate::jsonrpc::{Fields, splice, text};
 
 /// A tool or prompt as its server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +230,7 @@ fn shown_as(entry: &Entry, key: &str, description: Option<&str>) -> Bytes {
 }
 
 /// Whether a raw `capabilities` object has a member of that name.
-pub(crate) fn has_capability(capabilities: &[u8], name: &str) -> bool {
-    serde_json::from_slice::<HashMap<String, serde::de::IgnoredAny>>(capabilities)
-        .is_ok_and(|members| members.contains_key(name))
+pub(crate) fn has_capability(capabilities: &[u8], name: &'static str) -> bool {
+    std::str::from_utf8(capabilities)
+        .is_ok_and(|object| Fields::find(object, [name]).is_ok_and(|fields| fields.raw(0).is_some()))
 }

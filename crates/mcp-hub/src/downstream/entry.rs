@@ -1,9 +1,11 @@
 //! The first steps of every request to an endpoint: which profile, who asks,
 //! and one JSON-RPC message out of the body.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::{FromRequestParts, Path};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
@@ -16,6 +18,20 @@ use uuid::Uuid;
 use super::answer::{self, RpcError};
 use crate::Hub;
 use crate::jsonrpc::{Message, code};
+
+/// The profile that the path names.
+#[derive(Debug)]
+pub(crate) struct Named(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Infallible;
+
+    /// A segment that is no UTF-8 names no profile: it is refused as such.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(name.map_or_else(|_| parts.uri.path().to_owned(), |Path(name)| name)))
+    }
+}
 
 /// A request whose profile and caller are known.
 #[derive(Debug, Clone)]
@@ -54,8 +70,7 @@ struct Stranger<'a> {
 
 impl Stranger<'_> {
     async fn challenge(&self, profile: &ProfileName, refused: &Refused) -> Response {
-        let error =
-            RpcError::new(code::INVALID_REQUEST, refused.to_string()).status(refused.status());
+        let error = RpcError::new(code::INVALID_REQUEST, refused.to_string()).status(refused.status());
         let mut response = self.refuse(Some(profile), refused.reason(), &error).await;
         let metadata = self.hub.resource_metadata(profile);
         if let Some(challenge) = refused.challenge(metadata.as_deref()) {
@@ -107,6 +122,14 @@ impl Entry {
             request_bytes: message.map_or(0, |message| message.bytes().len() as u64),
         };
         record(&self.hub, refused, error, message.and_then(Message::id)).await
+    }
+
+    /// Refuses an HTTP method; `allow` names those that the endpoint has.
+    pub(crate) async fn method_not_allowed(&self, allow: &'static str) -> Response {
+        let error = bad(&format!("this endpoint takes {allow}"), StatusCode::METHOD_NOT_ALLOWED);
+        let mut response = self.refuse(None, &error).await;
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        response
     }
 
     /// Reads the one JSON-RPC message of a POST.

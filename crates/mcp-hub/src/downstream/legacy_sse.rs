@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, Request as HttpRequest, State};
+use axum::extract::{Query, Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::answer::{self, Answer, RpcError};
-use super::entry::{self, Entry, bad};
+use super::entry::{self, Entry, Named, bad};
 use super::events::{self, Source};
 use super::session::Session;
 use super::streamable::{Open, SESSION_NOT_FOUND, SessionStream, request};
@@ -28,11 +28,7 @@ const VERSION: &str = "2024-11-05";
 const QUEUE: usize = 64;
 
 /// Opens the stream.
-pub(crate) async fn get(
-    State(hub): State<Arc<Hub>>,
-    Path(profile): Path<String>,
-    http: HttpRequest,
-) -> Response {
+pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, _) = http.into_parts();
     let entry = match entry::enter(&hub, &profile, &parts).await {
         Ok(entry) => entry,
@@ -83,26 +79,22 @@ impl Drop for Ended {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Address {
+struct Address {
     #[serde(rename = "sessionId")]
     session_id: Option<String>,
 }
 
 /// Takes one message; its answer goes to the stream.
-pub(crate) async fn post(
-    State(hub): State<Arc<Hub>>,
-    Path(profile): Path<String>,
-    Query(address): Query<Address>,
-    http: HttpRequest,
-) -> Response {
+pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, body) = http.into_parts();
     let entry = match entry::enter(&hub, &profile, &parts).await {
         Ok(entry) => entry,
         Err(refusal) => return refusal,
     };
-    let Some(token) = address.session_id else {
+    let address = Query::<Address>::try_from_uri(&parts.uri);
+    let Some(token) = address.ok().and_then(|Query(address)| address.session_id) else {
         let error = bad(
-            "the query parameter sessionId is missing; open the stream with a GET first",
+            "the query must have one sessionId; open the stream with a GET first",
             StatusCode::BAD_REQUEST,
         );
         return entry.refuse(None, &error).await;
@@ -123,6 +115,15 @@ pub(crate) async fn post(
     let tasks = hub.tasks.clone();
     tasks.spawn(async move { Box::pin(answer_on(entry, message, session, outbox)).await });
     answer::empty(StatusCode::ACCEPTED)
+}
+
+/// Any other HTTP method.
+pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
+    let (parts, _) = http.into_parts();
+    match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry.method_not_allowed("GET, POST").await,
+        Err(refusal) => refusal,
+    }
 }
 
 async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox: mpsc::Sender<Bytes>) {

@@ -48,20 +48,55 @@ pub(crate) fn check(headers: &HeaderMap, message: &Message) -> Result<(), RpcErr
     let members = fields.raw(0).ok_or_else(|| invalid("every request needs \"_meta\" in its params"))?;
     check_version(headers, members)?;
     check_method(headers, message)?;
-    let named = match message.method() {
-        Some("tools/call" | "prompts/get") => Some((1, "name")),
-        Some("resources/read") => Some((2, "uri")),
-        _ => None,
-    };
-    if let Some((index, member)) = named {
+    if let Some(member) = name_member(message) {
+        let index = if member == "name" { 1 } else { 2 };
         let body = fields.string(index).map_err(|fault| invalid(&fault.to_string()))?;
         let body = body.ok_or_else(|| invalid(&format!("params need a \"{member}\"")))?;
         let header = one(headers, NAME_HEADER)?.ok_or_else(|| missing("Mcp-Name"))?;
-        if decoded(&header).as_deref() != Some(body.as_ref()) {
-            return Err(mismatch(&format!("the header Mcp-Name and params.{member} differ")));
-        }
+        check_name(&header, member, &body)?;
     }
     Ok(())
+}
+
+/// Checks the headers that a legacy message, or a notification, need not
+/// have: where one stands it must be true, since whoever stands between may
+/// judge the message by it.
+///
+/// # Errors
+/// [`RpcError`] as for a request of the modern era.
+pub(crate) fn check_claims(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> {
+    if message.method().is_none() {
+        return Ok(());
+    }
+    if one(headers, METHOD_HEADER)?.is_some() {
+        check_method(headers, message)?;
+    }
+    let name = one(headers, NAME_HEADER)?;
+    if let (Some(header), Some(member)) = (name, name_member(message))
+        // Parameters that cannot be read are refused by their method.
+        && let Ok(fields) = Fields::find(message.payload().unwrap_or("{}"), [member])
+        && let Ok(Some(body)) = fields.string(0)
+    {
+        check_name(&header, member, &body)?;
+    }
+    Ok(())
+}
+
+/// The member of the parameters that `Mcp-Name` repeats.
+fn name_member(message: &Message) -> Option<&'static str> {
+    match message.method()? {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        _ => None,
+    }
+}
+
+fn check_name(header: &str, member: &str, body: &str) -> Result<(), RpcError> {
+    if decoded(header).as_deref() == Some(body) {
+        Ok(())
+    } else {
+        Err(mismatch(&format!("the header Mcp-Name and params.{member} differ")))
+    }
 }
 
 fn check_version(headers: &HeaderMap, members: &str) -> Result<(), RpcError> {
@@ -173,6 +208,24 @@ mod tests {
             request(META, &[("mcp-protocol-version", "2027-01-01"), METHOD, NAME]),
             Err(code::HEADER_MISMATCH)
         );
+    }
+
+    #[test]
+    fn a_header_that_need_not_be_there_must_be_true() {
+        let claims = |params: &str, headers: &[(&'static str, &'static str)]| {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+            let message = Message::parse(Bytes::from(body)).unwrap();
+            let map = headers
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            check_claims(&map.collect(), &message).map_err(|error| error.code)
+        };
+        let lie = Err(code::HEADER_MISMATCH);
+        assert_eq!(claims(r#"{"name":"é"}"#, &[]), Ok(()));
+        assert_eq!(claims(r#"{"name":"é"}"#, &[METHOD, NAME]), Ok(()));
+        assert_eq!(claims(r#"{"name":"e"}"#, &[METHOD, NAME]), lie);
+        assert_eq!(claims(r#"{"name":"é"}"#, &[("mcp-method", "tools/list")]), lie);
+        assert_eq!(claims(r#"{"name":7}"#, &[METHOD, NAME]), Ok(()), "its method refuses it");
     }
 
     #[test]

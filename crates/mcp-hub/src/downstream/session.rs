@@ -21,9 +21,9 @@ use super::subscriber::{Subscriber, Subscribers};
 use crate::catalog::ListKind;
 
 /// How long a session id is good for.
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Live state that nobody used for this long is dropped; the id stays good.
-const FORGET_AFTER: Duration = Duration::from_secs(1_800);
+const FORGET_AFTER: Duration = Duration::from_mins(30);
 /// More live sessions than this and the longest idle are dropped first.
 const MOST_LIVE: usize = 20_000;
 /// Ended session ids remembered, so that they stay ended.
@@ -151,7 +151,9 @@ impl Sessions {
 
     /// The session with this id, when its state lives in this process.
     pub(crate) fn find_live(&self, token: &str, caller: &Caller) -> Option<Arc<Session>> {
-        self.live().contains_key(token).then(|| self.find(token, caller))?
+        // In a statement of its own: `find` takes the same lock.
+        let is_live = self.live().contains_key(token);
+        if is_live { self.find(token, caller) } else { None }
     }
 
     /// Ends a session for good and cancels what it had under way.

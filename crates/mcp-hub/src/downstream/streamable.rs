@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, RpcError, SESSION_HEADER};
-use super::entry::{self, Entry, bad};
+use super::entry::{self, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
@@ -25,11 +25,7 @@ use crate::upstream::handshake::LEGACY_VERSIONS;
 pub(crate) const SESSION_NOT_FOUND: i64 = -32001;
 
 /// One message of a client.
-pub(crate) async fn post(
-    State(hub): State<Arc<Hub>>,
-    Path(profile): Path<String>,
-    http: HttpRequest,
-) -> Response {
+pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, body) = http.into_parts();
     let entry = match entry::enter(&hub, &profile, &parts).await {
         Ok(entry) => entry,
@@ -83,6 +79,9 @@ async fn post_modern(
     message: Message,
     takes_stream: bool,
 ) -> Result<Answer, Response> {
+    if let Err(error) = modern::check_claims(headers, &message) {
+        return Err(entry.refuse(Some(&message), &error).await);
+    }
     match message.kind() {
         Kind::Notification => {
             // Claude Code posts notifications/cancelled without Mcp-Method; a
@@ -131,6 +130,9 @@ async fn post_legacy(
     message: Message,
     takes_stream: bool,
 ) -> Result<Answer, Response> {
+    if let Err(error) = modern::check_claims(headers, &message) {
+        return Err(entry.refuse(Some(&message), &error).await);
+    }
     if message.method() == Some("initialize") && message.kind() == Kind::Request {
         let request = request(entry, message, Era::Legacy, None, takes_stream);
         return Ok(method::initialize(request, true).await);
@@ -177,13 +179,13 @@ pub(crate) fn request(
 /// A version header that a legacy client sends must be one of a legacy
 /// version; without one, the session's version counts.
 fn check_version(headers: &HeaderMap) -> Result<(), RpcError> {
-    for value in headers.get_all(modern::VERSION_HEADER) {
-        let version = value.to_str().unwrap_or_default();
-        if !LEGACY_VERSIONS.contains(&version) {
-            return Err(modern::unsupported(version));
-        }
+    let mut values = headers.get_all(modern::VERSION_HEADER).iter();
+    let (Some(value), second) = (values.next(), values.next()) else { return Ok(()) };
+    if second.is_some() {
+        return Err(bad("the header MCP-Protocol-Version stands twice", StatusCode::BAD_REQUEST));
     }
-    Ok(())
+    let version = value.to_str().unwrap_or_default();
+    if LEGACY_VERSIONS.contains(&version) { Ok(()) } else { Err(modern::unsupported(version)) }
 }
 
 fn session(entry: &Entry, headers: &HeaderMap) -> Result<(String, Arc<Session>), RpcError> {
@@ -208,18 +210,14 @@ fn session(entry: &Entry, headers: &HeaderMap) -> Result<(String, Arc<Session>),
 }
 
 /// The stream of a legacy session.
-pub(crate) async fn get(
-    State(hub): State<Arc<Hub>>,
-    Path(profile): Path<String>,
-    http: HttpRequest,
-) -> Response {
+pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, _) = http.into_parts();
     let entry = match entry::enter(&hub, &profile, &parts).await {
         Ok(entry) => entry,
         Err(refusal) => return refusal,
     };
     if modern::says_modern(&parts.headers) {
-        return method_not_allowed("POST");
+        return entry.method_not_allowed("POST").await;
     }
     if !entry::accepts(&parts.headers).stream {
         let error = bad(
@@ -243,7 +241,7 @@ pub(crate) async fn get(
 /// Ends a legacy session.
 pub(crate) async fn delete(
     State(hub): State<Arc<Hub>>,
-    Path(profile): Path<String>,
+    Named(profile): Named,
     http: HttpRequest,
 ) -> Response {
     let (parts, _) = http.into_parts();
@@ -252,7 +250,7 @@ pub(crate) async fn delete(
         Err(refusal) => return refusal,
     };
     if modern::says_modern(&parts.headers) {
-        return method_not_allowed("POST");
+        return entry.method_not_allowed("POST").await;
     }
     match session(&entry, &parts.headers) {
         Ok((token, session)) => {
@@ -264,14 +262,12 @@ pub(crate) async fn delete(
 }
 
 /// Any other HTTP method.
-pub(crate) async fn other() -> Response {
-    std::future::ready(method_not_allowed("GET, POST, DELETE")).await
-}
-
-fn method_not_allowed(allow: &'static str) -> Response {
-    let mut response = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    response
+pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
+    let (parts, _) = http.into_parts();
+    match entry::enter(&hub, &profile, &parts).await {
+        Ok(entry) => entry.method_not_allowed("GET, POST, DELETE").await,
+        Err(refusal) => refusal,
+    }
 }
 
 /// A stream that ends with the hub.

@@ -21,23 +21,23 @@ pub(super) async fn answer(request: &Request) -> Answer {
         Ok(reference) => reference,
         Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
     };
-    let (shown, place, target) = match reference {
+    let (kind, shown, place, target) = match reference {
         Reference::Prompt(name, place) => {
             let target = request.hub.prompt(request, &name).await.map(|found| (found.server, found.own));
-            (name, place, target)
+            (Kind::Prompt, name, place, target)
         }
         Reference::Resource(uri, place) => {
             let target = request.hub.resource(request, &uri).await.map(|found| (found.server, found.uri));
-            (uri, place, target)
+            (Kind::Resource, uri, place, target)
         }
     };
     match target {
         Some((server, own)) => {
             let place = Some(place);
-            forward::forward(request, Destination { kind: Kind::Completion, server, own, shown, place }).await
+            forward::forward(request, Destination { kind, server, own, shown, place }).await
         }
         None => {
-            let error = forward::not_found(Kind::Completion, &shown, request.era);
+            let error = forward::not_found(kind, &shown, request.era);
             request.refuse(Reason::NotInProfile, Some(shown), error).await
         }
     }

@@ -70,17 +70,16 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
 async fn run(request: &Request, destination: Destination, permit: Permit) -> Answer {
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = request.session.as_ref().map(|session| session.start(request.id(), cancel.clone()));
+    let exchange = exchange(request.clone(), destination, permit, cancel, running);
     if request.era == Era::Modern {
-        return exchange(request.clone(), destination, permit, cancel, running).await;
+        return relay::patiently(request, exchange).await;
     }
     let (done, answer) = tokio::sync::oneshot::channel();
-    let owned = request.clone();
     request.hub.tasks.spawn(async move {
-        let answer = exchange(owned, destination, permit, cancel, running).await;
         // A client that went away gets no answer.
-        let _ = done.send(answer);
+        let _ = done.send(exchange.await);
     });
-    answer.await.unwrap_or(Answer::Nothing)
+    relay::patiently(request, async { answer.await.unwrap_or(Answer::Nothing) }).await
 }
 
 async fn exchange(
@@ -173,7 +172,7 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outg
         let params = splice(params, &edits);
         format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", text(method))
     };
-    let named = matches!(destination.kind, Kind::Tool | Kind::Prompt | Kind::Resource);
+    let named = matches!(method, "tools/call" | "prompts/get" | "resources/read");
     Outgoing {
         id,
         method: method.to_owned(),

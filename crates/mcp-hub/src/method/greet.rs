@@ -71,7 +71,7 @@ pub(super) fn discover(request: &Request) -> Answer {
 /// yet, everything that it might turn out to do.
 fn capabilities(request: &Request, view: &View) -> String {
     let known = view.greetings.len() == request.profile.servers().count();
-    let any = |name: &str| {
+    let any = |name: &'static str| {
         !known || view.greetings.iter().any(|(_, greeting)| has_capability(&greeting.capabilities, name))
     };
     let members = [

@@ -49,11 +49,12 @@ fn tail(era: Era, view: &View, next: Option<&str>) -> String {
     }
     if era == Era::Modern {
         let ttl = if view.gaps.is_empty() { TTL_MS } else { 0 };
-        tail.push_str(&format!(",\"resultType\":\"complete\",\"ttlMs\":{ttl},\"cacheScope\":\"private\""));
+        tail.push_str(",\"resultType\":\"complete\",\"cacheScope\":\"private\",\"ttlMs\":");
+        tail.push_str(&ttl.to_string());
     }
     if !view.gaps.is_empty() {
         let gaps: Vec<String> = view.gaps.iter().map(labelled).collect();
-        tail.push_str(&format!(",\"_meta\":{{\"{GAPS}\":{{{}}}}}", gaps.join(",")));
+        tail.push_str(&[",\"_meta\":{\"", GAPS, "\":{", &gaps.join(","), "}}"].concat());
     }
     tail.push_str("}}");
     tail

@@ -20,6 +20,49 @@ use crate::upstream::{Era, OpenExchange, UpstreamError};
 /// When nothing has come for this long the client gets an event stream, whose
 /// comments keep the connection alive.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// Waits for the answer; turns to an event stream when it takes long.
+pub(super) async fn patiently(
+    request: &Request,
+    answer: impl Future<Output = Answer> + Send + 'static,
+) -> Answer {
+    let mut answer = Box::pin(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return answer,
+        () = tokio::time::sleep(QUIET), if request.takes_stream => {}
+    }
+    let (sender, messages) = mpsc::channel(QUEUE);
+    // A modern client cancels by closing the stream: the answer is dropped
+    // with it, and with the answer the request upstream.
+    let modern = request.era == Era::Modern;
+    request.hub.tasks.spawn(async move {
+        let answer = tokio::select! {
+            biased;
+            () = sender.closed(), if modern => return,
+            answer = answer => answer,
+        };
+        pass_on(answer, &sender).await;
+    });
+    Answer::Stream(messages)
+}
+
+async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
+    // A closed channel is a client that went away.
+    match answer {
+        Answer::Message { body, .. } => {
+            let _ = sender.send(body.joined()).await;
+        }
+        Answer::Stream(mut messages) => {
+            while let Some(message) = messages.recv().await {
+                if sender.send(message).await.is_err() {
+                    return;
+                }
+            }
+        }
+        Answer::Accepted | Answer::Nothing => {}
+    }
+}
 /// Messages on their way to one client.
 const QUEUE: usize = 64;
 
@@ -65,7 +108,8 @@ fn conclude(
         return (Outcome::Error { code: error.code }, error.body(Some(id)), bytes);
     }
     let outcome = if is_tool_error(destination.kind, text) { Outcome::ToolError } else { Outcome::Ok };
-    let result = in_clients_era(request.era, server_era, destination.kind, payload);
+    let reads = request.message.method() == Some("resources/read");
+    let result = in_clients_era(request.era, server_era, reads, payload);
     (outcome, result_message(id, result), bytes)
 }
 
@@ -93,13 +137,15 @@ fn is_tool_error(kind: Kind, result: &str) -> bool {
 
 /// A legacy server's result gets the members that the modern era requires;
 /// all else stays as it is.
-fn in_clients_era(client: Era, server: Era, kind: Kind, result: Bytes) -> Bytes {
+fn in_clients_era(client: Era, server: Era, reads: bool, result: Bytes) -> Bytes {
     if client == server || client == Era::Legacy || result.first() != Some(&b'{') {
         return result;
     }
-    let members = match kind {
-        Kind::Resource => r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#,
-        _ => r#""resultType":"complete""#,
+    // What was read may be kept by nobody: a legacy server says nothing of that.
+    let members = if reads {
+        r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#
+    } else {
+        r#""resultType":"complete""#
     };
     let text = std::str::from_utf8(&result).unwrap_or_default();
     let rest = text.get(1..).unwrap_or_default();
@@ -127,41 +173,18 @@ enum Step {
     Forward(Bytes),
     /// Nothing that the client should see.
     Skip,
-    Quiet,
     Cancelled,
     Answered(Result<Message, UpstreamError>),
 }
 
 impl Relay {
     /// Waits for what comes first: the answer becomes plain JSON, anything
-    /// else opens an event stream.
+    /// else opens an event stream for a client that takes one.
     pub(super) async fn answer(mut self) -> Answer {
-        let deadline = tokio::time::Instant::now() + QUIET;
         loop {
-            let first = match self.step(Some(deadline)).await {
-                Step::Skip => continue,
-                Step::Cancelled => return forward::cancelled(self.permit).await,
-                Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    return finish(&self.request, &self.destination, self.permit, answered, era).await;
-                }
-                Step::Quiet => None,
-                Step::Forward(message) => Some(message),
-            };
-            if self.request.takes_stream {
-                return self.stream(first);
-            }
-            if first.is_none() {
-                return self.wait().await;
-            }
-        }
-    }
-
-    /// A client that takes no stream waits for the answer alone.
-    async fn wait(mut self) -> Answer {
-        loop {
-            match self.step(None).await {
-                Step::Skip | Step::Quiet | Step::Forward(_) => {}
+            match self.step().await {
+                Step::Forward(message) if self.request.takes_stream => return self.stream(message),
+                Step::Forward(_) | Step::Skip => {}
                 Step::Cancelled => return forward::cancelled(self.permit).await,
                 Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
@@ -171,17 +194,15 @@ impl Relay {
         }
     }
 
-    fn stream(self, first: Option<Bytes>) -> Answer {
+    fn stream(self, first: Bytes) -> Answer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let tasks = self.request.hub.tasks.clone();
         tasks.spawn(async move { self.pump(first, sender).await });
         Answer::Stream(receiver)
     }
 
-    async fn pump(mut self, first: Option<Bytes>, sender: mpsc::Sender<Bytes>) {
-        if let Some(message) = first {
-            let _ = sender.send(message).await;
-        }
+    async fn pump(mut self, first: Bytes, sender: mpsc::Sender<Bytes>) {
+        let _ = sender.send(first).await;
         // A modern client cancels by closing the stream; a legacy client's
         // request runs on without it (2026-07-28 and 2025-11-25, transports).
         let modern = self.request.era == Era::Modern;
@@ -189,10 +210,10 @@ impl Relay {
             let step = tokio::select! {
                 biased;
                 () = sender.closed(), if modern => Step::Cancelled,
-                step = self.step(None) => step,
+                step = self.step() => step,
             };
             match step {
-                Step::Skip | Step::Quiet => {}
+                Step::Skip => {}
                 Step::Forward(message) => {
                     let _ = sender.send(message).await;
                 }
@@ -214,13 +235,12 @@ impl Relay {
         }
     }
 
-    async fn step(&mut self, quiet: Option<tokio::time::Instant>) -> Step {
+    async fn step(&mut self) -> Step {
         let patience = tokio::time::Instant::now() + self.patience;
         let next = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Step::Cancelled,
             next = self.open.next() => next,
-            () = sleep_until(quiet) => return Step::Quiet,
             () = tokio::time::sleep_until(patience) => {
                 Err(UpstreamError::TimedOut { seconds: self.patience.as_secs() })
             }
@@ -229,6 +249,9 @@ impl Relay {
             Ok(message) if message.method().is_some() => self.notification(&message),
             answered => {
                 self.running = None;
+                if let Err(error) = &answered {
+                    self.lease.failed(error);
+                }
                 Step::Answered(answered)
             }
         }
@@ -260,12 +283,5 @@ impl Relay {
         Some(Bytes::from(format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}"
         )))
-    }
-}
-
-async fn sleep_until(moment: Option<tokio::time::Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

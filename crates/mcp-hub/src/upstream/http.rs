@@ -29,6 +29,7 @@ pub(super) use answer::MediaType;
 pub(super) use event_stream::EventStream;
 pub(super) use exchange::cancel;
 pub(super) use failure::Failure;
+pub(super) use listen::{ACKNOWLEDGED, subscription};
 pub(super) use reply::reply_to;
 pub(super) use wire::Wire;
 

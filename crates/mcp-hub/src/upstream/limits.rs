@@ -37,7 +37,7 @@ impl Default for Limits {
             in_flight: 256,
             instances: 1024,
             starts: 8,
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_mins(1),
             discover_timeout: Duration::from_secs(10),
             log_lines: 1000,
             log_bytes: 256 << 10,

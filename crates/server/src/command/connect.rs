@@ -25,7 +25,7 @@ use client::{Change, Client, Connection, Credential, Surroundings};
   trunkline connect claude-code --profile engineering
   trunkline connect cursor --profile engineering --key-env TRUNKLINE_KEY --write
   trunkline connect vscode --profile engineering --file .vscode/mcp.json --write")]
-pub struct ConnectArgs {
+pub(super) struct ConnectArgs {
     /// The client to connect.
     #[arg(value_enum)]
     client: Client,
@@ -81,8 +81,9 @@ struct Written {
 /// Runs the command.
 ///
 /// # Errors
-/// The hub's URL cannot be told, or the client's file cannot be read, understood or written; it is then untouched.
-pub fn run(args: &ConnectArgs, output: Output) -> anyhow::Result<Outcome> {
+/// The hub's URL cannot be told, or the client's file cannot be read, understood or written; it is then
+/// untouched.
+pub(super) fn run(args: &ConnectArgs, output: Output) -> anyhow::Result<Outcome> {
     let report = connect(args, &surroundings(), &SystemClock)?;
     output.result(report.in_words(), &report);
     Ok(Outcome::Done)
@@ -117,7 +118,8 @@ fn connect(args: &ConnectArgs, place: &Surroundings, clock: &dyn Clock) -> anyho
         let backup = match change {
             Change::Unchanged => None,
             Change::Added | Change::Updated => {
-                replace_file::replace(&file, before.as_deref(), &after, clock.now()).with_context(untouched)?
+                replace_file::replace(&file, before.as_deref(), &after, clock.now())
+                    .with_context(untouched)?
             }
         };
         Some(Written { change, backup })
@@ -189,7 +191,9 @@ impl Report {
             Some(written) => {
                 let verb = if written.change == Change::Added { "Added to" } else { "Updated in" };
                 let mut lines = vec![format!("{verb} {file}: {}", self.endpoint)];
-                lines.extend(written.backup.iter().map(|backup| format!("The old file is {}", backup.display())));
+                lines.extend(
+                    written.backup.iter().map(|backup| format!("The old file is {}", backup.display())),
+                );
                 lines
             }
             None => self.ways(),
@@ -225,7 +229,9 @@ fn surroundings() -> Surroundings {
 }
 
 fn api_key(text: &str) -> Result<Secret, String> {
-    if text.len() > "tlk_".len() && text.starts_with("tlk_") && text.chars().all(|character| character.is_ascii_graphic())
+    if text.len() > "tlk_".len()
+        && text.starts_with("tlk_")
+        && text.chars().all(|character| character.is_ascii_graphic())
     {
         Ok(Secret::new(text))
     } else {

@@ -64,10 +64,10 @@ pub(super) async fn run(args: &DoctorArgs, output: Output) -> anyhow::Result<Out
     let mut findings = Vec::new();
     let config = configuration(&args.hub, &mut findings);
     let data = args.hub.data();
-    findings.extend(checks::data_directory(&data));
+    findings.push(checks::data_directory(&data));
     if let Some(config) = config {
         findings.extend(checks::secret_key(&data, &config));
-        findings.extend(Box::pin(checks::database(&data, &config)).await);
+        findings.push(Box::pin(checks::database(&data, &config)).await);
         findings.push(checks::address(&data, &config).await);
         findings.extend(checks::public_url(&config));
         findings.extend(programs::check(&config).await);
@@ -81,7 +81,11 @@ fn configuration(hub: &HubArgs, findings: &mut Vec<Finding>) -> Option<Config> {
     let subject = "configuration";
     let Some(path) = hub.config_path() else {
         let fix = "write a trunkline.yaml, or name a file with --config";
-        findings.push(Finding::warn(subject, "there is none: the hub starts without servers and profiles", fix));
+        findings.push(Finding::warn(
+            subject,
+            "there is none: the hub starts without servers and profiles",
+            fix,
+        ));
         return Some(Config::default());
     };
     match config::load(&path) {
@@ -96,7 +100,11 @@ fn configuration(hub: &HubArgs, findings: &mut Vec<Finding>) -> Option<Config> {
         }
         Err(errors) => {
             for line in errors.lines() {
-                findings.push(Finding::fail(subject, line, "correct the file, then run `trunkline check` on it"));
+                findings.push(Finding::fail(
+                    subject,
+                    line,
+                    "correct the file, then run `trunkline check` on it",
+                ));
             }
             None
         }

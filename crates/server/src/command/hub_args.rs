@@ -61,7 +61,10 @@ impl HubArgs {
     pub(super) async fn existing_store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
         let database = self.data().database();
         if config.database_url.is_none() && !database.exists() {
-            bail!("there is no database at {}; name the hub's data directory with --data", database.display());
+            bail!(
+                "there is no database at {}; name the hub's data directory with --data",
+                database.display()
+            );
         }
         self.store(config).await
     }

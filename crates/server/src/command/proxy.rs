@@ -36,7 +36,7 @@ use relay::Relay;
   trunkline proxy https://hub.example.org/mcp/ops --key-env OPS_KEY --header 'X-Team: ops'
 
 In a client's configuration: {\"command\": \"trunkline\", \"args\": [\"proxy\", URL], \"env\": {\"TRUNKLINE_KEY\": \"tlk_…\"}}")]
-pub struct ProxyArgs {
+pub(super) struct ProxyArgs {
     /// The endpoint, such as <http://127.0.0.1:7400/mcp/engineering>.
     url: Url,
     /// The environment variable that holds the API key; it need not be set when the endpoint asks for none.
@@ -51,7 +51,7 @@ pub struct ProxyArgs {
 ///
 /// # Errors
 /// The URL or the key cannot be used, or standard input or output failed.
-pub async fn run(args: &ProxyArgs) -> anyhow::Result<Outcome> {
+pub(super) async fn run(args: &ProxyArgs) -> anyhow::Result<Outcome> {
     if !matches!(args.url.scheme(), "http" | "https") {
         bail!("the URL of an endpoint starts with http:// or https://");
     }

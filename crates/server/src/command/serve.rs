@@ -26,7 +26,9 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<Outco
     let config_path = args.hub.config_path();
     let config = match (&config_path, args.listen) {
         (None, _) => {
-            output.note("no configuration file: starting without servers and profiles (name one with --config)");
+            output.note(
+                "no configuration file: starting without servers and profiles (name one with --config)",
+            );
             Config::default()
         }
         (Some(path), None) => config::load(path).map_err(in_words)?,
@@ -36,8 +38,14 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<Outco
         tracing::warn!("{note}");
     }
     let data_dir = args.hub.data().path().to_owned();
-    let options =
-        ServeOptions { config, config_path, data_dir, listen: args.listen, quiet: output.is_json(), on_ready: None };
+    let options = ServeOptions {
+        config,
+        config_path,
+        data_dir,
+        listen: args.listen,
+        quiet: output.is_json(),
+        on_ready: None,
+    };
     serve::run(options).await?;
     Ok(Outcome::Done)
 }

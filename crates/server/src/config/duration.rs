@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Reads one or more numbers, each with a unit of `ms`, `s`, `m`, `h` or `d`.
 ///
@@ -21,7 +20,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         let (number, after) = rest.split_at(digits);
         let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, after) = after.split_at(letters);
-        let millis = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, millis)| millis).ok_or_else(fault)?;
+        let millis =
+            UNITS.iter().find(|(name, _)| *name == unit).map(|(_, millis)| millis).ok_or_else(fault)?;
         let number: u64 = number.parse().map_err(|_| fault())?;
         total = number.checked_mul(*millis).and_then(|part| total.checked_add(part)).ok_or_else(fault)?;
         rest = after;
@@ -35,7 +35,14 @@ mod tests {
 
     #[test]
     fn units_add_up() {
-        let cases = [("500ms", 500), ("90s", 90_000), ("10m", 600_000), ("1h30m", 5_400_000), ("2d", 172_800_000), ("0s", 0)];
+        let cases = [
+            ("500ms", 500),
+            ("90s", 90_000),
+            ("10m", 600_000),
+            ("1h30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("0s", 0),
+        ];
         for (text, millis) in cases {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }

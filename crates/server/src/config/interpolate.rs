@@ -100,7 +100,9 @@ pub(super) fn is_variable_name(name: &str) -> bool {
 fn malformed(what: &str) -> Fault {
     Fault {
         message: what.to_owned(),
-        help: Some("write `${NAME}` or `${NAME:-default}`, and `$${` for the characters themselves".to_owned()),
+        help: Some(
+            "write `${NAME}` or `${NAME:-default}`, and `$${` for the characters themselves".to_owned(),
+        ),
     }
 }
 
@@ -141,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_filled_in_is_refused() {
-        for text in ["${MISSING}", "${", "${HOST", "${}", "${A B}", "${A:?x}", "${1A}", "${MISSING:-${HOST}}"] {
+        for text in ["${MISSING}", "${", "${HOST", "${}", "${A B}", "${A:?x}", "${1A}", "${MISSING:-${HOST}}"]
+        {
             assert!(expanded(text).is_err(), "{text}");
         }
         assert!(expanded("x ${MISSING}").unwrap_err().message.contains("MISSING"));

@@ -66,7 +66,8 @@ impl fmt::Display for Path {
 }
 
 fn is_bare(key: &str) -> bool {
-    !key.is_empty() && key.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
+    !key.is_empty()
+        && key.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
 }
 
 #[cfg(test)]
@@ -78,7 +79,9 @@ mod tests {
         let path = Path::root().key("servers").key("time").key("args").index(2);
         assert_eq!(path.to_string(), "servers.time.args[2]");
         assert_eq!(Path::root().key("rename").key("a.b").to_string(), "rename[\"a.b\"]");
-        assert!(path.is_within(&Path::root().key("servers")) && !path.is_within(&Path::root().key("profiles")));
+        assert!(
+            path.is_within(&Path::root().key("servers")) && !path.is_within(&Path::root().key("profiles"))
+        );
         assert_eq!(path.parent().parent().to_string(), "servers.time");
     }
 }

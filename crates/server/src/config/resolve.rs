@@ -46,7 +46,10 @@ pub(super) fn resolve(
         public_url: resolver.public_url(file.public_url.as_deref(), &root.key("public_url")),
         allowed_hosts: resolver.hosts(&file.allowed_hosts, &root.key("allowed_hosts")),
         allowed_origins: resolver.origins(&file.allowed_origins, &root.key("allowed_origins")),
-        unauthenticated_network: matches!(file.unauthenticated_network, Some(UnauthenticatedNetwork::Allowed)),
+        unauthenticated_network: matches!(
+            file.unauthenticated_network,
+            Some(UnauthenticatedNetwork::Allowed)
+        ),
         database_url: resolver.database(file.database.as_ref(), &root.key("database").key("url")),
         secret_key: resolver.secret_key(file.secret_key.as_ref(), &root.key("secret_key")),
         limits: Limits::default(),
@@ -64,7 +67,11 @@ pub(super) fn resolve(
 impl Resolver<'_> {
     /// Reports a fault of the value at `path`, unless something about it is reported already.
     fn refuse(&mut self, path: &Path, message: impl Into<String>, help: Option<String>) {
-        if self.broken.iter().any(|broken| broken.is_within(path) || (path.is_within(broken) && !broken.is_root())) {
+        if self
+            .broken
+            .iter()
+            .any(|broken| broken.is_within(path) || (path.is_within(broken) && !broken.is_root()))
+        {
             return;
         }
         self.problems.push(Problem {
@@ -106,9 +113,11 @@ impl Resolver<'_> {
     fn hosts(&mut self, hosts: &[String], path: &Path) -> Vec<String> {
         for (index, host) in hosts.iter().enumerate() {
             let url = Url::parse(&format!("http://{host}/"));
-            let plain = url.is_ok_and(|url| url.username().is_empty() && url.path() == "/" && url.query().is_none());
+            let plain =
+                url.is_ok_and(|url| url.username().is_empty() && url.path() == "/" && url.query().is_none());
             if !plain || host.contains(['/', '*', '?', '#', '@']) {
-                let help = "write a host name, with a port where it is not the usual one: `hub.example.org:8443`";
+                let help =
+                    "write a host name, with a port where it is not the usual one: `hub.example.org:8443`";
                 self.refuse(&path.index(index), "is not a host name", Some(help.to_owned()));
             }
         }
@@ -118,7 +127,8 @@ impl Resolver<'_> {
     fn origins(&mut self, origins: &[String], path: &Path) -> Vec<String> {
         let is_origin = |origin: &str| {
             Url::parse(origin).is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https" | "vscode-webview") && url.path().len() <= 1
+                matches!(url.scheme(), "http" | "https" | "vscode-webview")
+                    && url.path().len() <= 1
                     && origin.trim_end_matches('/') == format!("{}://{}", url.scheme(), authority(&url))
             })
         };

@@ -58,7 +58,8 @@ pub(super) struct Shaped {
 
 /// Holds `node` against `schema`.
 pub(super) fn shape(schema: &Json, node: &Node) -> Shaped {
-    let mut shaper = Shaper { root: schema, places: Places::default(), problems: Vec::new(), broken: Vec::new() };
+    let mut shaper =
+        Shaper { root: schema, places: Places::default(), problems: Vec::new(), broken: Vec::new() };
     let json = match node.value {
         // an empty file is an empty configuration
         Value::Null => Json::Object(Map::new()),
@@ -101,7 +102,9 @@ impl<'a> Shaper<'a> {
     fn scalar(&mut self, branches: &[&'a Json], scalar: &Scalar, at: Position, path: &Path) -> Option<Json> {
         let words: Vec<&str> = branches.iter().flat_map(|branch| words(branch)).collect();
         let text = scalar.text.as_str();
-        if words.contains(&text) || branches.iter().any(|branch| allows(branch, "string") && !is_choice(branch)) {
+        if words.contains(&text)
+            || branches.iter().any(|branch| allows(branch, "string") && !is_choice(branch))
+        {
             return Some(Json::String(text.to_owned()));
         }
         if branches.iter().any(|branch| allows(branch, "boolean"))
@@ -141,8 +144,10 @@ impl<'a> Shaper<'a> {
         at: Position,
         path: &Path,
     ) -> Option<Json> {
-        let objects: Vec<&Json> = branches.iter().copied().filter(|branch| allows(branch, "object")).collect();
-        let has_key_of = |branch: &&&Json| entries.iter().any(|(key, _)| property(branch, &key.text).is_some());
+        let objects: Vec<&Json> =
+            branches.iter().copied().filter(|branch| allows(branch, "object")).collect();
+        let has_key_of =
+            |branch: &&&Json| entries.iter().any(|(key, _)| property(branch, &key.text).is_some());
         let Some(branch) = objects.iter().find(has_key_of).or(objects.first()).copied() else {
             self.report(at, path, format!("is a mapping; expected {}", expected(branches)), None);
             return self.stand_in(branches);
@@ -162,7 +167,8 @@ impl<'a> Shaper<'a> {
                     place.at = key.at;
                 }
             } else if known.contains(&key.text.as_str()) {
-                let message = "cannot stand beside the key before it; there is exactly one of them".to_owned();
+                let message =
+                    "cannot stand beside the key before it; there is exactly one of them".to_owned();
                 self.report(key.at, &inner, message, None);
             } else {
                 self.report(key.at, &inner, "unknown key".to_owned(), suggestion(&key.text, &known));
@@ -182,7 +188,9 @@ impl<'a> Shaper<'a> {
                 self.problems.push(problem(at, path, format!("the key `{key}` is missing"), None));
                 self.broken.push(inner);
             }
-            if let Some(value) = property(branch, key).and_then(|schema| self.stand_in(&branches(self.root, schema))) {
+            if let Some(value) =
+                property(branch, key).and_then(|schema| self.stand_in(&branches(self.root, schema)))
+            {
                 json.insert(key.to_owned(), value);
             }
         }
@@ -219,11 +227,18 @@ fn problem(at: Position, path: &Path, message: String, help: Option<String>) -> 
 
 /// The alternatives that a schema gives, with references followed.
 fn branches<'a>(root: &'a Json, schema: &'a Json) -> Vec<&'a Json> {
-    if let Some(name) = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/")) {
-        return root.get("$defs").and_then(|defs| defs.get(name)).map_or_else(Vec::new, |def| branches(root, def));
+    if let Some(name) =
+        schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/"))
+    {
+        return root
+            .get("$defs")
+            .and_then(|defs| defs.get(name))
+            .map_or_else(Vec::new, |def| branches(root, def));
     }
     match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Json::as_array) {
-        Some(alternatives) => alternatives.iter().flat_map(|alternative| branches(root, alternative)).collect(),
+        Some(alternatives) => {
+            alternatives.iter().flat_map(|alternative| branches(root, alternative)).collect()
+        }
         None => vec![schema],
     }
 }
@@ -251,7 +266,11 @@ fn property<'a>(branch: &'a Json, key: &str) -> Option<&'a Json> {
 }
 
 fn properties(branch: &Json) -> impl Iterator<Item = &str> {
-    branch.get("properties").and_then(Json::as_object).into_iter().flat_map(|known| known.keys().map(String::as_str))
+    branch
+        .get("properties")
+        .and_then(Json::as_object)
+        .into_iter()
+        .flat_map(|known| known.keys().map(String::as_str))
 }
 
 fn required(branch: &Json) -> impl Iterator<Item = &str> {
@@ -266,14 +285,19 @@ fn any_key(branch: &Json) -> Option<&Json> {
 fn integer(branch: &Json, text: &str) -> Option<u64> {
     let value = text.parse::<u64>().ok()?;
     let least = branch.get("minimum").and_then(Json::as_u64).unwrap_or(0);
-    let most = if branch.get("format").is_some_and(|format| format == "uint32") { u64::from(u32::MAX) } else { u64::MAX };
+    let most = if branch.get("format").is_some_and(|format| format == "uint32") {
+        u64::from(u32::MAX)
+    } else {
+        u64::MAX
+    };
     (least..=most).contains(&value).then_some(value)
 }
 
 /// What the schema asks for, in words.
 fn expected(branches: &[&Json]) -> String {
     let mut kinds: Vec<String> = Vec::new();
-    let choice: Vec<String> = branches.iter().flat_map(|branch| words(branch)).map(|word| format!("`{word}`")).collect();
+    let choice: Vec<String> =
+        branches.iter().flat_map(|branch| words(branch)).map(|word| format!("`{word}`")).collect();
     match choice.as_slice() {
         [] => {}
         [only] => kinds.push(only.clone()),
@@ -285,9 +309,11 @@ fn expected(branches: &[&Json]) -> String {
         ("boolean", "true or false"),
         ("array", "a list"),
     ] {
-        let mut fitting = branches.iter().filter(|branch| allows(branch, kind) && !is_choice(branch)).peekable();
+        let mut fitting =
+            branches.iter().filter(|branch| allows(branch, kind) && !is_choice(branch)).peekable();
         let Some(first) = fitting.peek() else { continue };
-        let least = first.get("minimum").and_then(Json::as_u64).filter(|least| kind == "integer" && *least > 0);
+        let least =
+            first.get("minimum").and_then(Json::as_u64).filter(|least| kind == "integer" && *least > 0);
         kinds.push(least.map_or_else(|| words.to_owned(), |least| format!("{words} of at least {least}")));
     }
     let objects: Vec<&&Json> = branches.iter().filter(|branch| allows(branch, "object")).collect();

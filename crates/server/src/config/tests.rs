@@ -259,12 +259,25 @@ fn secrets_are_read_from_files_beside_the_configuration() {
     std::fs::write(directory.path().join("token"), "from-a-file\n").unwrap();
     std::fs::write(directory.path().join("empty"), "\n").unwrap();
     let file = directory.path().join("trunkline.yaml");
-    std::fs::write(&file, "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:token\" } } }\n").unwrap();
+    std::fs::write(
+        &file,
+        "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:token\" } } }\n",
+    )
+    .unwrap();
     let config = load_with(&file, &lookup).unwrap();
     let Endpoint::Http(endpoint) = &config.servers["a"].endpoint else { panic!("not HTTP") };
     assert!(matches!(&endpoint.auth, ServerAuth::Bearer(secret) if secret.expose() == "from-a-file"));
-    std::fs::write(&file, "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:empty\" } } }\n").unwrap();
-    assert!(load_with(&file, &lookup).unwrap_err().to_string().contains("\"file:empty\" cannot be read: it is empty"));
+    std::fs::write(
+        &file,
+        "servers: { a: { url: \"http://localhost/\", auth: { bearer: \"file:empty\" } } }\n",
+    )
+    .unwrap();
+    assert!(
+        load_with(&file, &lookup)
+            .unwrap_err()
+            .to_string()
+            .contains("\"file:empty\" cannot be read: it is empty")
+    );
 }
 
 #[test]
@@ -290,4 +303,117 @@ fn the_base_url_is_what_clients_can_reach() {
     assert_eq!(Config::default().base_url(listen), "http://localhost:7400");
     assert_eq!(Config::default().base_url(DEFAULT_LISTEN), "http://127.0.0.1:7400");
     assert_eq!(read("public_url: https://hub.example.org/\n").base_url(listen), "https://hub.example.org");
+}
+
+/// The files of the project that others read: they must be true.
+mod committed {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::env;
+
+    fn project(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    }
+
+    fn any_variable(name: &str) -> Option<String> {
+        (name != "DATABASE_URL" && name != "FILES_ROOT").then(|| format!("value-of-{name}"))
+    }
+
+    #[test]
+    fn every_example_is_read() {
+        let mut seen = 0;
+        for entry in std::fs::read_dir(project("examples")).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_some_and(|extension| extension == "yaml") {
+                let config = load_with(&file, &any_variable).unwrap_or_else(|errors| panic!("{errors}"));
+                assert!(!config.profiles.is_empty(), "{} has no profile", file.display());
+                seen += 1;
+            }
+        }
+        assert!(seen >= 5, "only {seen} examples were found");
+    }
+
+    #[test]
+    fn every_configuration_in_the_documents_is_read() {
+        let mut files = vec![project("README.md")];
+        collect_files(&project("docs"), "md", &mut files);
+        let mut seen = 0;
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for block in text.split("```yaml\n").skip(1) {
+                let block = block.split("```").next().unwrap_or_default();
+                parse(block, &file, &any_variable).unwrap_or_else(|errors| panic!("{errors}\nin:\n{block}"));
+                seen += 1;
+            }
+        }
+        assert!(seen >= 4, "only {seen} configurations were found");
+    }
+
+    #[test]
+    fn every_configuration_for_deployment_is_read() {
+        let mut files = Vec::new();
+        collect_files(&project("deploy/compose"), "yaml", &mut files);
+        assert!(!files.is_empty());
+        for file in files {
+            let lookup = |name: &str| match name {
+                "DATABASE_URL" => Some("postgres://user:password@host/name".to_owned()),
+                other => any_variable(other),
+            };
+            load_with(&file, &lookup).unwrap_or_else(|errors| panic!("{errors}"));
+        }
+    }
+
+    fn collect_files(directory: &Path, extension: &str, files: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect_files(&path, extension, files);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                files.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_committed_schema_is_what_the_program_prints() {
+        let committed = std::fs::read_to_string(project("docs/config.schema.json")).unwrap();
+        let printed = format!("{:#}\n", schema().as_value());
+        assert!(committed == printed, "run `trunkline schema > docs/config.schema.json`");
+    }
+
+    #[test]
+    fn the_reference_names_every_key_and_its_example_is_read() {
+        let reference = std::fs::read_to_string(project("docs/reference/configuration.md")).unwrap();
+        let schema = schema().to_value();
+        let mut keys = Vec::new();
+        collect_keys(&schema, &mut keys);
+        assert!(keys.len() > 40, "the schema has only {} keys", keys.len());
+        for key in keys {
+            let named = reference.contains(&format!("`{key}"))
+                || reference.contains(&format!("{key}:"))
+                || reference.contains(&format!(".{key}`"));
+            assert!(named, "docs/reference/configuration.md does not name `{key}`");
+        }
+        for variable in [env::LOG, env::LOG_FORMAT] {
+            assert!(reference.contains(variable.name), "{} is not in the reference", variable.name);
+        }
+        let example = reference.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(read(example).servers.len(), 2);
+    }
+
+    fn collect_keys(schema: &serde_json::Value, keys: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(object) => {
+                if let Some(properties) =
+                    object.get("properties").and_then(|properties| properties.as_object())
+                {
+                    keys.extend(properties.keys().cloned());
+                }
+                object.values().for_each(|value| collect_keys(value, keys));
+            }
+            serde_json::Value::Array(array) => array.iter().for_each(|value| collect_keys(value, keys)),
+            _ => {}
+        }
+    }
 }

@@ -186,7 +186,10 @@ impl Builder<'_> {
                 self.problems.push(Problem {
                     position: Some(at),
                     path: path.to_string(),
-                    message: format!("duplicate key `{}`; it stands at line {} already", key.value, before.line),
+                    message: format!(
+                        "duplicate key `{}`; it stands at line {} already",
+                        key.value, before.line
+                    ),
                     help: None,
                 });
                 continue;

@@ -21,8 +21,8 @@ const MOST_RUNNING: usize = 64;
 /// How long a client may keep a list, in milliseconds: it never changes while the process lives.
 const TTL_MS: u64 = 3_600_000;
 
-const INSTRUCTIONS: &str = "Trunkline's sample server: tools to try the hub with. Call echo for a first answer, \
-                            add for a structured one, slow_count for progress and cancellation.";
+const INSTRUCTIONS: &str = "Trunkline's sample server: tools to try the hub with. Call echo for a first \
+                            answer, add for a structured one, slow_count for progress and cancellation.";
 
 /// The way to the client, shared with the work that runs for it.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use crate::upstream::handshake::{MODERN_VERSION, client_info};
 use crate::upstream::{Era, Events, Greeting, InstanceKey, Outgoing, ServerEvent, next_id};
 
 const LISTEN: &str = "subscriptions/listen";
-const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+pub(in crate::upstream) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 
 /// The first wait before a lost stream is opened again; it doubles up to the longest.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
@@ -206,6 +206,13 @@ impl Listener {
             tracing::debug!(server = %self.wire.server, "dropped a notification: too many wait");
         }
     }
+}
+
+/// The request for all that a modern server announces; none when it
+/// announces nothing.
+pub(in crate::upstream) fn subscription(id: u64, capabilities: &Bytes) -> Option<Bytes> {
+    let announced = announced(capabilities);
+    (!announced.is_empty()).then(|| listen_request(id, &announced))
 }
 
 fn listen_request(id: u64, announced: &[usize]) -> Bytes {

@@ -14,6 +14,9 @@ use trunkline_profiles::Permit;
 use super::server::Server;
 use crate::upstream::{Connection, Exchange, Outgoing, Scope, UpstreamError};
 
+/// How long whoever caused a start has to take what it brought, in milliseconds.
+const FIRST_USE: u64 = 1000;
+
 /// A connection and who uses it.
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -39,7 +42,7 @@ impl Instance {
             answered: AtomicBool::new(false),
             leases: AtomicUsize::new(0),
             started: Instant::now(),
-            last_used: AtomicU64::new(0),
+            last_used: AtomicU64::new(FIRST_USE),
             released: Notify::new(),
         }
     }
@@ -64,13 +67,13 @@ impl Instance {
         }
     }
 
-    /// For how long nobody has used it; none while somebody does.
+    /// For how long nobody has used it; none while somebody does, or is about to.
     pub(super) fn idle_for(&self) -> Option<Duration> {
         if self.leases.load(Ordering::Acquire) > 0 {
             return None;
         }
         let last_used = Duration::from_millis(self.last_used.load(Ordering::Relaxed));
-        Some(self.started.elapsed().saturating_sub(last_used))
+        self.started.elapsed().checked_sub(last_used)
     }
 
     /// Waits until nobody uses it, `patience` at most.

@@ -14,12 +14,12 @@ use super::instance::{Instance, Lease, Place};
 use super::state::{Counts, Health, ServerState, target};
 use super::{Outfit, backoff, starting};
 use crate::upstream::stdio::LogRing;
-use crate::upstream::{Scope, UpstreamError};
+use crate::upstream::{Connection, Scope, UpstreamError};
 
 /// How long requests in flight may go on when their server's configuration changed.
 const DRAIN: Duration = Duration::from_secs(10);
 /// A failure this long past its wait is forgotten.
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 /// How often one caller starts an instance that ends before it can be used.
 const ATTEMPTS: usize = 3;
 
@@ -122,6 +122,7 @@ impl Server {
             };
             let outcome = starting.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
             match outcome {
+                Ok(Some(Err(_))) if self.slots().retired => return Err(Refused::Retired),
                 Ok(Some(Err(error))) => return Err(Refused::Error(error)),
                 Ok(_) => {}
                 // The start was given up because the hub stops.
@@ -143,12 +144,12 @@ impl Server {
             }
             Some(Slot::Ready(instance)) => {
                 let failure = self.failure_of_ended(instance, "it ended");
-                self.wait_over(&failure)?;
+                failure.wait_over()?;
                 failure.count
             }
             Some(Slot::Starting(starting)) => return Ok(Found::Starting(starting.clone())),
             Some(Slot::Failed(failure)) => {
-                self.wait_over(failure)?;
+                failure.wait_over()?;
                 failure.count
             }
             None => 0,
@@ -157,11 +158,6 @@ impl Server {
         drop(slots);
         self.observe();
         Ok(Found::Starting(starting))
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a rule of the server")]
-    fn wait_over(&self, failure: &Failure) -> Result<(), Refused> {
-        if Instant::now() < failure.until { Err(Refused::Error(failure.error.clone())) } else { Ok(()) }
     }
 
     fn start(
@@ -240,6 +236,13 @@ impl Server {
         let Some(slot) = slots.by_scope.get_mut(scope) else { return };
         // A successor that is well stays.
         let Slot::Ready(instance) = &*slot else { return };
+        if matches!(instance.connection, Connection::Http(_)) {
+            // The server has forgotten the session; the next call makes a new one.
+            slots.by_scope.remove(scope);
+            drop(slots);
+            self.observe();
+            return;
+        }
         if !instance.connection.is_closed() {
             return;
         }
@@ -368,6 +371,14 @@ impl Server {
 
     fn unreachable(&self, reason: &str) -> UpstreamError {
         UpstreamError::Unreachable { server: self.spec.name.clone(), reason: reason.to_owned() }
+    }
+}
+
+impl Failure {
+    /// # Errors
+    /// The failure itself, until its wait is over.
+    fn wait_over(&self) -> Result<(), Refused> {
+        if Instant::now() < self.until { Err(Refused::Error(self.error.clone())) } else { Ok(()) }
     }
 }
 

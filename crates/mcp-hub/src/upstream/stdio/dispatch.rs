@@ -1,11 +1,9 @@
 //! Where each message of a child belongs.
 
-use bytes::Bytes;
-
 use super::lines::Line;
 use super::link::Link;
 use crate::jsonrpc::{Fields, Kind, Message, meta};
-use crate::upstream::http::reply_to;
+use crate::upstream::http::{ACKNOWLEDGED, reply_to};
 use crate::upstream::{ServerEvent, UpstreamError};
 
 /// Takes one line of the child's standard output. What is no message is
@@ -67,8 +65,10 @@ fn notification(link: &Link, message: Message) {
             unclaimed = pending.notify(id, message);
         }
     }
-    // Progress that comes after its answer has no reader at all.
-    if let Some(message) = unclaimed.filter(|message| message.method() != Some("notifications/progress")) {
+    // Progress that comes after its answer has no reader at all, and nobody
+    // waits for the acknowledgement of the hub's own subscription.
+    let has_reader = |method: Option<&str>| !matches!(method, Some("notifications/progress" | ACKNOWLEDGED));
+    if let Some(message) = unclaimed.filter(|message| has_reader(message.method())) {
         let event = (link.key.clone(), ServerEvent::Notification(message));
         if link.events.try_send(event).is_err() {
             tracing::debug!(server = %link.key.server, "a notification was dropped: the queue of events is full");
@@ -97,21 +97,20 @@ fn fail_too_large(link: &Link, pending: &mut super::pending::Pending, id: Option
 
 /// The id of an answer that starts as most servers write it. The answer is
 /// too large to be read whole.
-fn id_at_start(head: &Bytes) -> Option<u64> {
-    number_before(head.strip_prefix(br#"{"jsonrpc":"2.0","id":"#)?, b',')
+fn id_at_start(head: &[u8]) -> Option<u64> {
+    let rest = head.strip_prefix(br#"{"jsonrpc":"2.0","id":"#)?;
+    number(&rest[..memchr::memchr(b',', rest)?])
 }
 
 /// The id of an answer that ends as servers write it that put the result first.
-fn id_at_end(tail: &Bytes) -> Option<u64> {
+fn id_at_end(tail: &[u8]) -> Option<u64> {
     let key = br#","id":"#;
     let start = memchr::memmem::rfind(tail, key)? + key.len();
-    let rest = tail.trim_ascii_end().get(start..)?;
-    rest.ends_with(b"}").then(|| number_before(rest, b'}'))?
+    number(tail[start..].trim_ascii_end().strip_suffix(b"}")?)
 }
 
-fn number_before(text: &[u8], end: u8) -> Option<u64> {
-    let length = memchr::memchr(end, text)?;
-    std::str::from_utf8(&text[..length]).ok()?.parse().ok()
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -120,10 +119,10 @@ mod tests {
 
     #[test]
     fn the_id_of_an_answer_is_found_without_reading_it() {
-        let start = |text: &'static str| id_at_start(&Bytes::from_static(text.as_bytes()));
+        let start = |text: &str| id_at_start(text.as_bytes());
         assert_eq!(start(r#"{"jsonrpc":"2.0","id":17,"result":{"#), Some(17));
         assert_eq!(start(r#"{"result":{"id":17,"#), None);
-        let end = |text: &'static str| id_at_end(&Bytes::from_static(text.as_bytes()));
+        let end = |text: &str| id_at_end(text.as_bytes());
         assert_eq!(end(r#"xxx"}]},"jsonrpc":"2.0","id":17} "#), Some(17));
         assert_eq!(end(r#"xxx","id":17}]}}"#), None);
         assert_eq!(end(r#"xxx"}]}}"#), None);

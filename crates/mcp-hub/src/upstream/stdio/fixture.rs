@@ -12,7 +12,7 @@ use crate::jsonrpc::Message;
 use crate::upstream::{Exchange, Limits, Outgoing, UpstreamError, next_id};
 
 /// Everything a test waits for happens within this, also on a busy machine.
-pub(in crate::upstream) const PATIENCE: Duration = Duration::from_secs(60);
+pub(in crate::upstream) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The server that misbehaves on demand; `mode` says how it takes the handshake.
 pub(in crate::upstream) fn python(mode: &str) -> Command {
@@ -58,7 +58,9 @@ pub(in crate::upstream) async fn ask(
 }
 
 /// The notifications of an exchange, and its answer.
-pub(in crate::upstream) async fn all_of(exchange: Exchange) -> (Vec<Message>, Result<Message, UpstreamError>) {
+pub(in crate::upstream) async fn all_of(
+    exchange: Exchange,
+) -> (Vec<Message>, Result<Message, UpstreamError>) {
     let mut open = match exchange {
         Exchange::Done(answer) => return (Vec::new(), Ok(answer)),
         Exchange::Open(open) => open,

@@ -118,7 +118,7 @@ mod tests {
     fn bytes_are_bounded_whatever_the_lines_are() {
         let log = ring(usize::MAX, 16 << 10);
         for _ in 0..100 {
-            log.push(LogSource::Stderr, None, &[b'x'; 100_000]);
+            log.push(LogSource::Stderr, None, &vec![b'x'; 100_000]);
             log.push(LogSource::Stderr, None, b"");
         }
         let held: usize = log.lines().iter().map(|line| line.text.len() + LINE_OVERHEAD).sum();

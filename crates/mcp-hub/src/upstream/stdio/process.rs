@@ -135,9 +135,14 @@ impl Group {
         }
     }
 
-    /// Kills whoever is left of the group and reaps the child.
-    async fn kill_and_reap(&mut self) {
+    /// Kills whoever is left of the group. To be called before or right after
+    /// the child was reaped: later, its number may name somebody else's group.
+    fn kill(&mut self) {
+        // It fails when nobody is left.
         drop(self.child.start_kill());
+    }
+
+    async fn reap(&mut self) {
         drop(self.child.wait().await);
         self.reaped = true;
     }
@@ -149,7 +154,8 @@ impl Group {
             self.terminate();
             status = timeout(terminate_grace, self.leader_exit()).await.ok().flatten();
         }
-        self.kill_and_reap().await;
+        self.kill();
+        self.reap().await;
         status
     }
 }
@@ -157,7 +163,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if !self.reaped {
-            drop(self.child.start_kill());
+            self.kill();
         }
     }
 }
@@ -237,11 +243,11 @@ impl Supervisor {
     /// The child ended by itself.
     async fn bury(&mut self, status: Option<ExitStatus>) -> String {
         // What it left behind holds its pipes open.
-        drop(self.group.child.start_kill());
+        self.group.kill();
         self.pipes.drain().await;
         let reason = self.link.with_last_words(&format!("the child ended{}", in_words(status)));
         self.link.close(&reason);
-        self.group.kill_and_reap().await;
+        self.group.reap().await;
         reason
     }
 

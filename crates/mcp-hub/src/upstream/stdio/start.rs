@@ -13,6 +13,7 @@ use super::process::Process;
 use super::{Launch, StdioConnection};
 use crate::jsonrpc::{Message, code};
 use crate::upstream::handshake::{self, Discovery, MODERN_VERSION, Refusal};
+use crate::upstream::http::subscription;
 use crate::upstream::{Exchange, Greeting, Outgoing, UpstreamError, next_id};
 
 /// Starts the child and completes the handshake. The caller bounds it in
@@ -48,7 +49,7 @@ async fn modern(launch: &Launch) -> Result<StdioConnection, UpstreamError> {
     let process = Process::spawn(launch)?;
     let reason = match ask(&process, "server/discover", handshake::discover).await {
         Ok(answer) => match handshake::read_discover(&answer) {
-            Discovery::Modern(greeting) => return Ok(StdioConnection { greeting, process }),
+            Discovery::Modern(greeting) => return Ok(listening(greeting, process).await),
             Discovery::Refused(refusal) => refusal.reason,
             Discovery::Legacy => format!("it does not speak {MODERN_VERSION}, which its era pins"),
         },
@@ -61,7 +62,7 @@ async fn either(launch: &Launch) -> Result<StdioConnection, UpstreamError> {
     let process = Process::spawn(launch)?;
     let patience = launch.limits.discover_timeout;
     let retry = match discover(&process, patience).await {
-        Some(Discovery::Modern(greeting)) => return Ok(StdioConnection { greeting, process }),
+        Some(Discovery::Modern(greeting)) => return Ok(listening(greeting, process).await),
         Some(Discovery::Refused(refusal)) => return Err(refuse(launch, &process, refusal.reason).await),
         Some(Discovery::Legacy) => match initialize(&process).await {
             Ok(greeting) => return Ok(StdioConnection { greeting, process }),
@@ -77,6 +78,17 @@ async fn either(launch: &Launch) -> Result<StdioConnection, UpstreamError> {
             legacy(launch).await
         }
     }
+}
+
+/// A modern server announces changes to those who listen (2026-07-28,
+/// basic/patterns/subscriptions). Nothing waits for the answer: what comes
+/// for a request that is not pending goes to the events.
+async fn listening(greeting: Greeting, process: Process) -> StdioConnection {
+    if let Some(request) = subscription(next_id(), &greeting.capabilities) {
+        // A child that has ended says so on the first call.
+        drop(process.link.notify(request).await);
+    }
+    StdioConnection { greeting, process }
 }
 
 /// The answer to `server/discover`; none when it did not come in time or the

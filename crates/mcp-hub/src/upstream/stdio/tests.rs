@@ -5,7 +5,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use trunkline_model::{Secret, ServerName, SystemClock};
 
-use super::fixture::{PATIENCE, all_of, ask, command, gone, is_running, limits, python, request, shell, value};
+use super::fixture::{
+    PATIENCE, all_of, ask, command, gone, is_running, limits, python, request, shell, value,
+};
 use super::*;
 use crate::upstream::{Era, Scope, ServerEvent};
 
@@ -82,6 +84,14 @@ async fn a_modern_server_is_found_on_its_first_process() {
 }
 
 #[tokio::test]
+async fn changes_that_a_modern_server_announces_reach_the_events() {
+    let mut bench = Bench::new(python("modern"), EraPin::Auto);
+    let _connection = bench.start().await.unwrap();
+    let ServerEvent::Notification(changed) = bench.event().await else { panic!("a notification") };
+    assert_eq!(changed.method(), Some("notifications/tools/list_changed"));
+}
+
+#[tokio::test]
 async fn an_error_without_an_id_answers_the_only_question() {
     let bench = Bench::new(python("nameless"), EraPin::Auto);
     assert_eq!(bench.start().await.unwrap().greeting().era, Era::Legacy);
@@ -105,24 +115,34 @@ async fn what_a_discover_spoiled_is_started_afresh() {
 async fn a_pinned_era_is_not_looked_for() {
     let wrong = Bench::new(python("modern"), EraPin::Legacy);
     let error = wrong.start().await.unwrap_err();
-    assert!(matches!(&error, UpstreamError::Handshake { reason, .. } if reason.contains("-32022")), "{error}");
+    assert!(
+        matches!(&error, UpstreamError::Handshake { reason, .. } if reason.contains("-32022")),
+        "{error}"
+    );
     assert_eq!(wrong.starts(), 1);
     let wrong = Bench::new(python("legacy"), EraPin::Modern);
     assert!(matches!(wrong.start().await.unwrap_err(), UpstreamError::Handshake { .. }));
     let unknown = Bench::new(python("future"), EraPin::Auto);
     let error = unknown.start().await.unwrap_err();
-    assert!(matches!(&error, UpstreamError::Handshake { reason, .. } if reason.contains("2031-01-01")), "{error}");
+    assert!(
+        matches!(&error, UpstreamError::Handshake { reason, .. } if reason.contains("2031-01-01")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_program_that_is_absent_or_no_server_fails_fast_with_its_words() {
     let absent = Bench::new(command("/nonexistent/program", &[]), EraPin::Auto);
     let error = absent.start().await.unwrap_err();
-    assert!(matches!(&error, UpstreamError::Unreachable { reason, .. } if reason.contains("/nonexistent/program")));
+    assert!(
+        matches!(&error, UpstreamError::Unreachable { reason, .. } if reason.contains("/nonexistent/program"))
+    );
     let mut nowhere = Bench::new(shell(), EraPin::Auto);
     nowhere.launch.command.cwd = Some("/nonexistent/directory".into());
     let error = nowhere.start().await.unwrap_err();
-    assert!(matches!(&error, UpstreamError::Unreachable { reason, .. } if reason.contains("/nonexistent/directory")));
+    assert!(
+        matches!(&error, UpstreamError::Unreachable { reason, .. } if reason.contains("/nonexistent/directory"))
+    );
     let broken = Bench::new(command("sh", &["-c", "echo cannot find module >&2; exit 7"]), EraPin::Auto);
     let error = broken.start().await.unwrap_err();
     let UpstreamError::Handshake { reason, .. } = &error else { panic!("{error}") };
@@ -130,19 +150,28 @@ async fn a_program_that_is_absent_or_no_server_fails_fast_with_its_words() {
 }
 
 #[tokio::test]
-async fn no_shell_and_no_environment_but_what_is_declared() {
+async fn a_child_has_no_environment_but_what_is_declared() {
+    // It prints its environment, which is no message, and ends.
+    let mut bench = Bench::new(command("env", &[]), EraPin::Legacy);
+    bench.launch.base_environment = Arc::from([
+        (OsString::from("PATH"), std::env::var_os("PATH").unwrap()),
+        (OsString::from("LANG"), OsString::from("C")),
+    ]);
+    for (name, value) in [("TOKEN", "hunter2"), ("LANG", "C.UTF-8")] {
+        bench.launch.command.env.insert(name.to_owned(), Secret::new(value));
+    }
+    assert!(bench.start().await.is_err());
+    let mut environment = bench.log_of(LogSource::Stdout);
+    environment.retain(|line| !line.starts_with("PATH="));
+    assert_eq!(environment, ["LANG=C.UTF-8", "TOKEN=hunter2"]);
+}
+
+#[tokio::test]
+async fn no_shell_sees_the_arguments() {
     let mut bench = Bench::new(python("legacy"), EraPin::Legacy);
     bench.launch.command.args.extend(["$HOME; echo".to_owned(), "a b".to_owned()]);
-    bench.launch.command.env.insert("TOKEN".to_owned(), Secret::new("hunter2"));
     bench.launch.command.cwd = Some("/".into());
     let connection = bench.start().await.unwrap();
-    let environment = ask(&connection, "test/environment", json!({})).await.unwrap();
-    let mut names: Vec<&str> = environment.as_object().unwrap().keys().map(String::as_str).collect();
-    names.sort_unstable();
-    // Python itself sets LC_CTYPE in the C locale (PEP 538).
-    names.retain(|name| *name != "LC_CTYPE");
-    assert_eq!(names, ["PATH", "TOKEN"]);
-    assert_eq!(environment["TOKEN"], "hunter2");
     let process = ask(&connection, "test/process", json!({})).await.unwrap();
     assert_eq!(process["directory"], "/");
     assert_eq!(process["arguments"], json!(["legacy", "$HOME; echo", "a b"]));
@@ -203,7 +232,8 @@ async fn progress_reaches_its_request_and_other_notifications_the_events() {
     let _hanging = polled(connection.exchange(request("test/hang", &json!({})))).await;
     let outgoing = next_progress(3);
     let (notifications, answer) = all_of(connection.exchange(outgoing).await.unwrap()).await;
-    let progress: Vec<Value> = notifications.iter().map(|message| value(message)["progress"].clone()).collect();
+    let progress: Vec<Value> =
+        notifications.iter().map(|message| value(message)["progress"].clone()).collect();
     assert_eq!(progress, [0, 1, 2]);
     assert!(answer.is_ok());
     ask(&connection, "test/changed", json!({})).await.unwrap();
@@ -277,7 +307,8 @@ async fn dropping_an_open_exchange_cancels_it() {
     let call = request("test/hang", &json!({}));
     let id = call.id;
     let hanging = connection.exchange(call);
-    let (opened, _) = tokio::join!(hanging, ask(&connection, "test/progress", json!({ "count": 1, "token": id })));
+    let (opened, _) =
+        tokio::join!(hanging, ask(&connection, "test/progress", json!({ "count": 1, "token": id })));
     let Ok(Exchange::Open(open)) = opened else { panic!("{opened:?}") };
     drop(open);
     assert_eq!(ask(&connection, "test/cancelled", json!({})).await.unwrap(), json!([id]));
@@ -344,7 +375,10 @@ async fn a_connection_that_is_dropped_stops_its_child() {
 async fn a_message_with_line_breaks_is_sent_as_one() {
     let (_bench, connection) = legacy().await;
     let mut outgoing = request("test/echo", &json!({}));
-    let body = format!("{{\r\n\"jsonrpc\":\"2.0\",\n\"id\":{},\n\"method\":\"test/echo\",\"params\":{{\n\"a\":\"\\n\"}}}}", outgoing.id);
+    let body = format!(
+        "{{\r\n\"jsonrpc\":\"2.0\",\n\"id\":{},\n\"method\":\"test/echo\",\"params\":{{\n\"a\":\"\\n\"}}}}",
+        outgoing.id
+    );
     outgoing.body = Bytes::from(body);
     let (_, answer) = all_of(connection.exchange(outgoing).await.unwrap()).await;
     assert_eq!(value(&answer.unwrap()), json!({ "a": "\n" }));

@@ -19,7 +19,11 @@ struct Line<'a> {
     event: &'a RawValue,
 }
 
-pub(super) async fn run(profile: Option<&ProfileName>, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
+pub(super) async fn run(
+    profile: Option<&ProfileName>,
+    hub: &HubArgs,
+    output: Output,
+) -> anyhow::Result<Outcome> {
     let config = hub.load()?;
     let store = hub.existing_store(&config).await?;
     let mut export = Export::new(&store).await?;
@@ -49,5 +53,5 @@ fn belongs_to(row: &AuditRow, profile: Option<&ProfileName>) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -16,7 +16,7 @@ use super::{jsonc, toml};
 /// An MCP client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Client {
+pub(super) enum Client {
     ClaudeCode,
     ClaudeDesktop,
     Cursor,
@@ -107,7 +107,8 @@ impl Client {
     pub(super) fn entry(self, connection: &Connection, current: &Value) -> Entry {
         let url = connection.endpoint.as_str();
         let name = connection.name.to_string();
-        let headers = self.authorization(&connection.credential).map(|value| json!({ "Authorization": value }));
+        let headers =
+            self.authorization(&connection.credential).map(|value| json!({ "Authorization": value }));
         let with_headers = |mut fields: Map<String, Value>| {
             if let Some(headers) = headers.clone() {
                 fields.insert("headers".to_owned(), headers);
@@ -164,7 +165,9 @@ impl Client {
             Self::ClaudeCode => {
                 Some(format!("claude mcp add --transport http --scope user {name} {url}{header}"))
             }
-            Self::Gemini => Some(format!("gemini mcp add --transport http --scope user {name} {url}{header}")),
+            Self::Gemini => {
+                Some(format!("gemini mcp add --transport http --scope user {name} {url}{header}"))
+            }
             Self::Codex => match &connection.credential {
                 Credential::None => Some(format!("codex mcp add {name} --url {url}")),
                 Credential::Variable(variable) => {
@@ -172,7 +175,9 @@ impl Client {
                 }
                 Credential::Key(_) => None,
             },
-            Self::Vscode => Some(format!("code --add-mcp {}", quoted(&self.named_entry(connection).to_string()))),
+            Self::Vscode => {
+                Some(format!("code --add-mcp {}", quoted(&self.named_entry(connection).to_string())))
+            }
             Self::ClaudeDesktop | Self::Cursor | Self::Opencode => None,
         }
     }
@@ -246,7 +251,9 @@ fn codex_table(connection: &Connection) -> Table {
 
 /// opencode 2 keeps its servers one level deeper, under `mcp.servers`.
 fn has_servers_inside(current: &Value) -> bool {
-    current.pointer("/mcp/servers").is_some_and(|servers| servers.is_object() && servers.get("type").is_none())
+    current
+        .pointer("/mcp/servers")
+        .is_some_and(|servers| servers.is_object() && servers.get("type").is_none())
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -49,7 +49,8 @@ fn filled_in(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> anyhow::Res
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((reference, behind)) = after.split_once('}') else { bail!("`${{` is not closed by `}}`") };
-        let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, default)| (name, Some(default)));
+        let (name, default) =
+            reference.split_once(":-").map_or((reference, None), |(name, default)| (name, Some(default)));
         filled.push_str(before);
         match (lookup(name).filter(|value| !value.is_empty()), default) {
             (Some(value), _) => filled.push_str(&value),
@@ -90,7 +91,10 @@ mod tests {
     #[test]
     fn the_public_url_wins_over_the_address() {
         assert_eq!(url_of(""), "http://127.0.0.1:7400");
-        assert_eq!(url_of("listen: 127.0.0.1:9000\nservers: { a: { command: \"${MISSING}\" } }"), "http://127.0.0.1:9000");
+        assert_eq!(
+            url_of("listen: 127.0.0.1:9000\nservers: { a: { command: \"${MISSING}\" } }"),
+            "http://127.0.0.1:9000"
+        );
         assert_eq!(url_of("listen: 127.0.0.1:9000\npublic_url: https://${HOST}"), "https://hub.example");
         assert_eq!(url_of("public_url: https://${MISSING:-x.example}/hub"), "https://x.example/hub");
         assert!(of_text("public_url: ${MISSING}", &|_| None).is_err());

@@ -57,9 +57,8 @@ pub(crate) fn put(text: &str, path: &[&str], value: &Value) -> Result<String, Js
     let mut object = root.object_value_or_create().ok_or(JsoncError::NotAnObject(top))?;
     for key in way {
         check_once(&object, key)?;
-        object = object
-            .object_value_or_create(key)
-            .ok_or_else(|| JsoncError::NotAnObject(format!("{key:?}")))?;
+        object =
+            object.object_value_or_create(key).ok_or_else(|| JsoncError::NotAnObject(format!("{key:?}")))?;
     }
     check_once(&object, name)?;
     if get(&expected, path) == Some(value) {
@@ -89,7 +88,8 @@ fn without_mark(text: &str) -> &str {
 }
 
 fn check_once(object: &CstObject, name: &str) -> Result<(), JsoncError> {
-    let same = object.properties().into_iter().filter(|property| property.decoded_name().as_deref() == Some(name));
+    let same =
+        object.properties().into_iter().filter(|property| property.decoded_name().as_deref() == Some(name));
     if same.count() > 1 { Err(JsoncError::Twice(name.to_owned())) } else { Ok(()) }
 }
 
@@ -132,7 +132,11 @@ mod tests {
     fn an_empty_text_becomes_an_object() {
         for text in ["", " \n", "{}", "// nothing yet\n"] {
             let after = put(text, &["mcpServers", "hub"], &json!({ "url": "u" })).unwrap();
-            assert_eq!(parse(&after).unwrap(), json!({ "mcpServers": { "hub": { "url": "u" } } }), "{text:?}");
+            assert_eq!(
+                parse(&after).unwrap(),
+                json!({ "mcpServers": { "hub": { "url": "u" } } }),
+                "{text:?}"
+            );
             assert!(after.starts_with(text.trim_end().trim_end_matches("{}")));
         }
     }
@@ -161,7 +165,15 @@ mod tests {
     #[test]
     fn what_cannot_be_edited_is_refused() {
         let value = json!(1);
-        for text in ["{", "[]", "{ a: 1 }", "{\"m\": []}", "{\"m\": {}, \"m\": {}}", "{\"m\": {\"x\":1,\"x\":2}}", "{} {}"] {
+        for text in [
+            "{",
+            "[]",
+            "{ a: 1 }",
+            "{\"m\": []}",
+            "{\"m\": {}, \"m\": {}}",
+            "{\"m\": {\"x\":1,\"x\":2}}",
+            "{} {}",
+        ] {
             assert!(put(text, &["m", "x"], &value).is_err(), "{text}");
         }
     }

@@ -32,7 +32,11 @@ impl Desk {
     }
 
     fn place(&self) -> Surroundings {
-        Surroundings { system: "linux".to_owned(), home: self.home.path().to_owned(), ..Surroundings::default() }
+        Surroundings {
+            system: "linux".to_owned(),
+            home: self.home.path().to_owned(),
+            ..Surroundings::default()
+        }
     }
 
     fn put(&self, file: &str, text: &str) -> PathBuf {
@@ -43,7 +47,11 @@ impl Desk {
     }
 
     fn connect(&self, words: &str) -> anyhow::Result<Report> {
-        connect(&args(&format!("{words} --profile eng --url http://127.0.0.1:7400")), &self.place(), &self.clock)
+        connect(
+            &args(&format!("{words} --profile eng --url http://127.0.0.1:7400")),
+            &self.place(),
+            &self.clock,
+        )
     }
 
     /// Writes twice and expects `after`, a backup of `before`, and no second change.
@@ -100,7 +108,10 @@ fn claude_desktop() {
     let path = desk.put(".config/Claude/claude_desktop_config.json", "{\n\t\"theme\": \"dark\"\n}\n");
     desk.connect("claude-desktop --key tlk_abc --write").unwrap();
     let text = fs::read_to_string(path).unwrap();
-    assert!(text.starts_with("{\n\t\"theme\": \"dark\",\n\t\"mcpServers\": {\n\t\t\"trunkline\": {\n"), "{text}");
+    assert!(
+        text.starts_with("{\n\t\"theme\": \"dark\",\n\t\"mcpServers\": {\n\t\t\"trunkline\": {\n"),
+        "{text}"
+    );
     let value: Value = serde_json::from_str(&text).unwrap();
     let entry = &value["mcpServers"]["trunkline"];
     assert_eq!(entry["command"], std::env::current_exe().unwrap().to_str().unwrap());
@@ -173,7 +184,10 @@ fn opencode_in_both_layouts() {
 #[test]
 fn an_entry_that_differs_is_updated() {
     let desk = Desk::new();
-    let path = desk.put(".cursor/mcp.json", "{\"mcpServers\":{\"trunkline\":{\"url\":\"http://old/\"},\"b\":{\"url\":\"u\"}}}");
+    let path = desk.put(
+        ".cursor/mcp.json",
+        "{\"mcpServers\":{\"trunkline\":{\"url\":\"http://old/\"},\"b\":{\"url\":\"u\"}}}",
+    );
     let written = desk.connect("cursor --write").unwrap().written.unwrap();
     assert_eq!(written.change, Change::Updated);
     let value: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -246,7 +260,8 @@ fn without_write_nothing_is_written_and_every_way_is_told() {
         "vscode:mcp/install?%7B%22name%22%3A%22trunkline%22%2C%22type%22%3A%22http%22%2C%22url%22%3A%22http%3A%2F%2F127.0.0.1%3A7400%2Fmcp%2Feng%22%7D"
     );
     let (_, link) = ways("cursor");
-    let config = link.strip_prefix("cursor://anysphere.cursor-deeplink/mcp/install?name=trunkline&config=").unwrap();
+    let config =
+        link.strip_prefix("cursor://anysphere.cursor-deeplink/mcp/install?name=trunkline&config=").unwrap();
     let config = base64::engine::general_purpose::STANDARD.decode(config.replace("%3D", "=")).unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&config).unwrap(),

@@ -50,7 +50,11 @@ fn curl(endpoint: &str, key: &str) -> String {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "Trunkline is ready. Servers in the profile `demo`: {}", self.servers.join(", "))?;
+        writeln!(
+            formatter,
+            "Trunkline is ready. Servers in the profile `demo`: {}",
+            self.servers.join(", ")
+        )?;
         writeln!(formatter, "\n  endpoint  {}\n  key       {}", self.endpoint, self.key)?;
         writeln!(formatter, "\nAdd it to Claude Code:\n\n{}", self.claude_code)?;
         writeln!(formatter, "\nCall a tool by hand:\n\n{}", self.curl)?;

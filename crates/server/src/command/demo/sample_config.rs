@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indexmap::IndexMap;
 use trunkline_model::{
-    Command, Endpoint, EraPin, Instances, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ServerSpec,
+    Command, Endpoint, EraPin, Instances, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName,
+    ServerSpec,
 };
 
 use crate::config::Config;
@@ -44,7 +45,8 @@ pub(super) fn build(listen: SocketAddr, only_sample: bool) -> anyhow::Result<Con
     let name = profile()?;
     let selected: IndexMap<ServerName, Selection> =
         servers.iter().map(|server| (server.name.clone(), Selection::default())).collect();
-    let profile = ProfileSpec { name: name.clone(), auth: ProfileAuth::ApiKey, servers: selected, models: Vec::new() };
+    let profile =
+        ProfileSpec { name: name.clone(), auth: ProfileAuth::ApiKey, servers: selected, models: Vec::new() };
     Ok(Config {
         listen,
         servers: servers.into_iter().map(|server| (server.name.clone(), server)).collect(),

@@ -14,25 +14,27 @@ use crate::DataDir;
 use crate::config::Config;
 use crate::control::Control;
 
-pub(super) fn data_directory(data: &DataDir) -> Option<Finding> {
+pub(super) fn data_directory(data: &DataDir) -> Finding {
     let subject = "data directory";
     let path = data.path().display();
     match std::fs::metadata(data.path()) {
         Ok(metadata) if !metadata.is_dir() => {
-            Some(Finding::fail(subject, format!("{path} is not a directory"), "name another with --data"))
+            Finding::fail(subject, format!("{path} is not a directory"), "name another with --data")
         }
         Ok(_) => {
             let fix = format!("chmod 700 {path}");
-            Some(match open_to_others(data.path()) {
-                Some(mode) => Finding::warn(subject, format!("{path} can be read by others (mode {mode:04o})"), fix),
+            match open_to_others(data.path()) {
+                Some(mode) => {
+                    Finding::warn(subject, format!("{path} can be read by others (mode {mode:04o})"), fix)
+                }
                 None => Finding::ok(subject, format!("{path}, for its owner alone")),
-            })
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Some(Finding::ok(subject, format!("{path} does not exist yet; the first start makes it")))
+            Finding::ok(subject, format!("{path} does not exist yet; the first start makes it"))
         }
         Err(error) => {
-            Some(Finding::fail(subject, format!("{path}: {error}"), "let the user who runs the hub read it"))
+            Finding::fail(subject, format!("{path}: {error}"), "let the user who runs the hub read it")
         }
     }
 }
@@ -64,23 +66,25 @@ fn open_to_others(path: &Path) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-pub(super) async fn database(data: &DataDir, config: &Config) -> Option<Finding> {
+pub(super) async fn database(data: &DataDir, config: &Config) -> Finding {
     let subject = "database";
     if config.database_url.is_none() && !data.database().exists() {
         // looking must not make one
-        return Some(Finding::ok(subject, "there is none yet; the first start makes it"));
+        return Finding::ok(subject, "there is none yet; the first start makes it");
     }
     let options = data.store_options(config);
     let location = options.location.to_string();
-    Some(match Store::open(options, Arc::new(SystemClock)).await {
+    match Store::open(options, Arc::new(SystemClock)).await {
         Ok(store) => {
             store.close().await;
             Finding::ok(subject, format!("{location} opens, and its key fits"))
         }
-        Err(error) => {
-            Finding::fail(subject, error.to_string(), "see docs, or restore the database with its key from a backup")
-        }
-    })
+        Err(error) => Finding::fail(
+            subject,
+            error.to_string(),
+            "see docs, or restore the database with its key from a backup",
+        ),
+    }
 }
 
 pub(super) async fn address(data: &DataDir, config: &Config) -> Finding {
@@ -111,11 +115,16 @@ pub(super) fn public_url(config: &Config) -> Option<Finding> {
         });
     };
     let local = url.host_str().is_some_and(|host| {
-        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        host == "localhost"
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     });
     Some(if url.scheme() == "http" && !local {
         let fix = "put a proxy with TLS in front, and write https";
-        Finding::warn(subject, format!("{url} is not encrypted: keys and answers can be read on the way"), fix)
+        Finding::warn(
+            subject,
+            format!("{url} is not encrypted: keys and answers can be read on the way"),
+            fix,
+        )
     } else {
         Finding::ok(subject, url.to_string())
     })
@@ -145,11 +154,11 @@ mod tests {
     fn a_directory_that_others_can_read_is_a_warning() {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::new(directory.path().join("data"));
-        assert!(data_directory(&data).unwrap().detail.contains("does not exist yet"));
+        assert!(data_directory(&data).detail.contains("does not exist yet"));
         data.create().unwrap();
-        assert_eq!(data_directory(&data).unwrap().status, Status::Ok);
+        assert_eq!(data_directory(&data).status, Status::Ok);
         std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let finding = data_directory(&data).unwrap();
+        let finding = data_directory(&data);
         assert_eq!((finding.status, finding.fix.unwrap().starts_with("chmod 700 ")), (Status::Warn, true));
     }
 
@@ -180,9 +189,9 @@ mod tests {
     async fn looking_for_a_database_makes_none() {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::new(directory.path());
-        assert_eq!(database(&data, &Config::default()).await.unwrap().status, Status::Ok);
+        assert_eq!(database(&data, &Config::default()).await.status, Status::Ok);
         assert!(!data.database().exists());
         std::fs::write(data.database(), "this is not a database").unwrap();
-        assert_eq!(database(&data, &Config::default()).await.unwrap().status, Status::Fail);
+        assert_eq!(database(&data, &Config::default()).await.status, Status::Fail);
     }
 }

@@ -33,7 +33,11 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
         if let Some(cwd) = command.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
             let subject = format!("server {}", server.name);
             let fix = "make it, or correct `cwd`";
-            findings.push(Finding::fail(subject, format!("the directory {} does not exist", cwd.display()), fix));
+            findings.push(Finding::fail(
+                subject,
+                format!("the directory {} does not exist", cwd.display()),
+                fix,
+            ));
         }
     }
     for (program, servers) in users {

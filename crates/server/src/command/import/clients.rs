@@ -19,12 +19,33 @@ pub(super) enum Family {
 
 /// Keys that say how the client treats a server, which is nothing to the hub.
 const CLIENTS_OWN: [&str; 11] = [
-    "type", "transport", "autoApprove", "alwaysAllow", "trust", "timeout", "description", "gallery", "version", "enabled",
+    "type",
+    "transport",
+    "autoApprove",
+    "alwaysAllow",
+    "trust",
+    "timeout",
+    "description",
+    "gallery",
+    "version",
+    "enabled",
     "startupTimeout",
 ];
 const UNDERSTOOD: [&str; 14] = [
-    "command", "args", "env", "environment", "cwd", "url", "httpUrl", "serverUrl", "headers", "disabled", "includeTools",
-    "excludeTools", "auth", "oauth",
+    "command",
+    "args",
+    "env",
+    "environment",
+    "cwd",
+    "url",
+    "httpUrl",
+    "serverUrl",
+    "headers",
+    "disabled",
+    "includeTools",
+    "excludeTools",
+    "auth",
+    "oauth",
 ];
 
 impl Family {
@@ -100,9 +121,11 @@ impl Reader<'_> {
         if self.fields.contains_key("envFile") {
             found.notes.push("its `envFile` is not read; write what the server needs into `env`".to_owned());
         }
-        let unknown = self.fields.keys().map(String::as_str).filter(|key| {
-            !UNDERSTOOD.contains(key) && !CLIENTS_OWN.contains(key) && *key != "envFile"
-        });
+        let unknown = self
+            .fields
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !UNDERSTOOD.contains(key) && !CLIENTS_OWN.contains(key) && *key != "envFile");
         let unknown: Vec<&str> = unknown.collect();
         if !unknown.is_empty() {
             found.notes.push(format!("left out: {}", unknown.join(", ")));
@@ -112,7 +135,8 @@ impl Reader<'_> {
 
     fn endpoint(&self) -> Result<Endpoint, String> {
         if let Some(url) = self.text_of(&["httpUrl", "url", "serverUrl"]) {
-            let kind = self.fields.get("type").or_else(|| self.fields.get("transport")).and_then(Value::as_str);
+            let kind =
+                self.fields.get("type").or_else(|| self.fields.get("transport")).and_then(Value::as_str);
             if kind.is_some_and(|kind| kind == "ws" || kind == "websocket") {
                 return Err("it is reached by WebSocket, which is no transport of MCP".to_owned());
             }
@@ -168,7 +192,10 @@ impl Reader<'_> {
             Some(Value::Array(items)) => items,
             Some(_) => return Err(format!("its `{key}` is not a list")),
         };
-        items.iter().map(|item| item.as_str().ok_or_else(|| format!("its `{key}` holds something else than texts"))).collect()
+        items
+            .iter()
+            .map(|item| item.as_str().ok_or_else(|| format!("its `{key}` holds something else than texts")))
+            .collect()
     }
 
     /// A mapping to texts; numbers and flags count as what they look like.
@@ -208,7 +235,9 @@ mod tests {
         let contents = read(&vscode, Family::VsCode);
         assert_eq!(contents.found.len(), 3);
         assert!(matches!(&contents.found[1].endpoint, Endpoint::Http { sse: true, .. }));
-        let Endpoint::Stdio { env, .. } = &contents.found[2].endpoint else { panic!("{:?}", contents.found[2]) };
+        let Endpoint::Stdio { env, .. } = &contents.found[2].endpoint else {
+            panic!("{:?}", contents.found[2])
+        };
         assert_eq!(env.keys().collect::<Vec<_>>(), ["N"]);
         assert_eq!(contents.found[2].notes.len(), 2);
 
@@ -217,11 +246,14 @@ mod tests {
             "b": { "type": "remote", "url": "https://b.example/mcp", "enabled": false }
         } });
         let contents = read(&opencode, Family::Opencode);
-        let Endpoint::Stdio { command, args, .. } = &contents.found[0].endpoint else { panic!("{contents:?}") };
+        let Endpoint::Stdio { command, args, .. } = &contents.found[0].endpoint else {
+            panic!("{contents:?}")
+        };
         assert_eq!((command.as_literal(), args.len()), (Some("npx"), 2));
         assert_eq!(contents.skipped[0].name, "b");
 
-        let gemini = json!({ "mcpServers": { "g": { "httpUrl": "https://$HOST/mcp", "includeTools": ["x"] } } });
+        let gemini =
+            json!({ "mcpServers": { "g": { "httpUrl": "https://$HOST/mcp", "includeTools": ["x"] } } });
         let contents = read(&gemini, Family::Gemini);
         assert_eq!(contents.found[0].include, ["x"]);
         assert_eq!(contents.found[0].variables()[0].name, "HOST");

@@ -10,7 +10,9 @@ use super::text::{Notation, Text};
 pub(super) fn read(text: &str) -> anyhow::Result<Contents> {
     let document: DocumentMut = text.parse().context("it cannot be read")?;
     let Some(servers) = document.get("mcp_servers").and_then(Item::as_table_like) else {
-        bail!("it has no `[mcp_servers]`, which is where Codex keeps its servers; no other TOML file can be imported");
+        bail!(
+            "it has no `[mcp_servers]`, which is where Codex keeps its servers; no other TOML file can be imported"
+        );
     };
     let mut contents = Contents { format: "Codex", ..Contents::default() };
     for (name, server) in servers.iter() {
@@ -45,7 +47,10 @@ fn endpoint(table: &dyn TableLike) -> Result<Endpoint, String> {
             headers.insert(header, Text::variable(&name, &name));
         }
         if let Some(name) = text("bearer_token_env_var") {
-            headers.insert("Authorization".to_owned(), Text::literal("Bearer ").then(Text::variable(name, name)));
+            headers.insert(
+                "Authorization".to_owned(),
+                Text::literal("Bearer ").then(Text::variable(name, name)),
+            );
         }
         return Ok(Endpoint::Http { url: read(url), sse: false, headers, oauth_scopes: None });
     }
@@ -70,7 +75,9 @@ fn strings(table: &dyn TableLike, key: &str) -> Vec<String> {
 fn texts(table: &dyn TableLike, key: &str) -> IndexMap<String, Text> {
     let entries = table.get(key).and_then(Item::as_table_like);
     let entries = entries.into_iter().flat_map(TableLike::iter);
-    entries.filter_map(|(name, item)| Some((name.to_owned(), Text::read(item.as_str()?, Notation::Verbatim)))).collect()
+    entries
+        .filter_map(|(name, item)| Some((name.to_owned(), Text::read(item.as_str()?, Notation::Verbatim))))
+        .collect()
 }
 
 #[cfg(test)]

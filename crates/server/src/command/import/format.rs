@@ -58,7 +58,8 @@ fn family(value: &Value, name: &str) -> Option<Family> {
 }
 
 fn keys_of(value: &Value) -> String {
-    let keys: Vec<&str> = value.as_object().into_iter().flat_map(|fields| fields.keys()).map(String::as_str).take(8).collect();
+    let keys: Vec<&str> =
+        value.as_object().into_iter().flat_map(|fields| fields.keys()).map(String::as_str).take(8).collect();
     if keys.is_empty() { String::new() } else { format!("; found {}", keys.join(", ")) }
 }
 
@@ -82,14 +83,18 @@ mod tests {
         assert_eq!(format_of("opencode.json", r#"{ "mcp": {} }"#), "opencode");
         assert_eq!(format_of("config.toml", "[mcp_servers.a]\ncommand = \"x\""), "Codex");
         assert_eq!(
-            format_of("server.json", r#"{ "name": "a/b", "version": "1.0.0", "remotes": [{ "type": "sse", "url": "https://x.example" }] }"#),
+            format_of(
+                "server.json",
+                r#"{ "name": "a/b", "version": "1.0.0", "remotes": [{ "type": "sse", "url": "https://x.example" }] }"#
+            ),
             "registry server.json"
         );
     }
 
     #[test]
     fn what_is_none_of_them_is_named() {
-        let error = read(Path::new("package.json"), r#"{ "name": "x", "scripts": {} }"#).unwrap_err().to_string();
+        let error =
+            read(Path::new("package.json"), r#"{ "name": "x", "scripts": {} }"#).unwrap_err().to_string();
         assert!(error.contains("`mcpServers`") && error.contains("found name, scripts"), "{error}");
         assert!(read(Path::new("x.json"), "nonsense").is_err());
         assert!(read(Path::new("x.toml"), "model = \"x\"").is_err());

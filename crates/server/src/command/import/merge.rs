@@ -21,7 +21,8 @@ pub(super) enum MergeError {
 
 /// The file as a value; a file without any is an empty mapping.
 pub(super) fn parse(text: &str) -> Result<Value, MergeError> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| MergeError::NotYaml(error.to_string()))?;
+    let value: Value =
+        serde_saphyr::from_str(text).map_err(|error| MergeError::NotYaml(error.to_string()))?;
     match value {
         Value::Null => Ok(Value::Object(Map::new())),
         Value::Object(_) => Ok(value),
@@ -55,7 +56,9 @@ pub(super) fn insert(text: &str, path: &[&str], entries: &Map<String, Value>) ->
 fn add(tree: &mut Value, path: &[&str], entries: &Map<String, Value>) -> Result<(), MergeError> {
     let mut place = tree;
     for key in path {
-        let Some(fields) = place.as_object_mut() else { return Err(MergeError::NotAMapping((*key).to_owned())) };
+        let Some(fields) = place.as_object_mut() else {
+            return Err(MergeError::NotAMapping((*key).to_owned()));
+        };
         place = fields.entry(*key).or_insert(Value::Null);
         if place.is_null() {
             *place = Value::Object(Map::new());
@@ -105,7 +108,8 @@ impl Document {
             let rest = line.trim_start();
             let quoted = [format!("\"{key}\""), format!("'{key}'"), key.to_owned()];
             let behind = quoted.iter().find_map(|written| rest.strip_prefix(written.as_str()));
-            behind.is_some_and(|behind| behind == ":" || behind.starts_with(": ") || behind.starts_with(":\t"))
+            behind
+                .is_some_and(|behind| behind == ":" || behind.starts_with(": ") || behind.starts_with(":\t"))
         };
         (block.start..block.end).find(|index| {
             let line = &self.lines[*index];
@@ -116,7 +120,10 @@ impl Document {
     /// Makes sure that the mapping at `line` has its entries on lines of their own.
     fn open(&mut self, line: usize, key: &str) -> Result<(), MergeError> {
         let text = &self.lines[line];
-        let key_end = text.find(&format!("{key}:")).map(|at| at + key.len() + 1).or_else(|| text.find(':').map(|at| at + 1));
+        let key_end = text
+            .find(&format!("{key}:"))
+            .map(|at| at + key.len() + 1)
+            .or_else(|| text.find(':').map(|at| at + 1));
         let Some((before, behind)) = key_end.and_then(|end| text.split_at_checked(end)) else {
             return Err(MergeError::Inexact);
         };
@@ -124,7 +131,8 @@ impl Document {
         if value.is_empty() || value.starts_with('#') {
             return Ok(());
         }
-        let rest = value.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('}')).map(str::trim);
+        let rest =
+            value.strip_prefix('{').and_then(|rest| rest.trim_start().strip_prefix('}')).map(str::trim);
         match rest {
             Some("") => self.lines[line] = before.to_owned(),
             Some(comment) if comment.starts_with('#') => self.lines[line] = format!("{before} {comment}"),
@@ -135,7 +143,8 @@ impl Document {
 
     fn block_under(&self, line: usize, end: usize, indent: usize) -> Block {
         let start = line + 1;
-        let is_outside = |index: &usize| content_indent(&self.lines[*index]).is_some_and(|found| found <= indent);
+        let is_outside =
+            |index: &usize| content_indent(&self.lines[*index]).is_some_and(|found| found <= indent);
         let end = (start..end).find(is_outside).unwrap_or(end);
         let first = (start..end).find_map(|index| content_indent(&self.lines[index]));
         Block { start, end, indent: first.unwrap_or(indent + yaml::STEP) }
@@ -177,7 +186,8 @@ mod tests {
     fn entries_go_to_the_end_of_their_mapping() {
         let before = "# top\nlisten: 127.0.0.1:7400   # here\nservers:\n    # first\n    a: { command: x }\n    b:\n        command: y # why\n        # about b\n\n# profiles below\nprofiles:\n    p:\n        servers:\n            a: {}\n";
         let after = inserted(before, &["servers"]).unwrap();
-        let expected = before.replace("# about b\n", "# about b\n    new:\n      url: \"https://x.example\"\n");
+        let expected =
+            before.replace("# about b\n", "# about b\n    new:\n      url: \"https://x.example\"\n");
         assert_eq!(after, expected);
         let after = inserted(before, &["profiles", "p", "servers"]).unwrap();
         assert_eq!(after, format!("{before}            new:\n              url: \"https://x.example\"\n"));
@@ -189,9 +199,16 @@ mod tests {
         assert_eq!(inserted("", &["servers"]).unwrap(), format!("servers:\n  {new}"));
         assert_eq!(inserted("# mine\n", &["servers"]).unwrap(), format!("# mine\n\nservers:\n  {new}"));
         assert_eq!(inserted("listen: x", &["servers"]).unwrap(), format!("listen: x\n\nservers:\n  {new}"));
-        assert_eq!(inserted("servers: {} # none\n", &["servers"]).unwrap(), format!("servers: # none\n  {new}"));
-        assert_eq!(inserted("servers:\nlisten: x\n", &["servers"]).unwrap(), format!("servers:\n  {new}listen: x\n"));
-        let after = inserted("profiles:\n  p:\n    auth: none\nlisten: x\n", &["profiles", "p", "servers"]).unwrap();
+        assert_eq!(
+            inserted("servers: {} # none\n", &["servers"]).unwrap(),
+            format!("servers: # none\n  {new}")
+        );
+        assert_eq!(
+            inserted("servers:\nlisten: x\n", &["servers"]).unwrap(),
+            format!("servers:\n  {new}listen: x\n")
+        );
+        let after =
+            inserted("profiles:\n  p:\n    auth: none\nlisten: x\n", &["profiles", "p", "servers"]).unwrap();
         assert_eq!(
             after,
             "profiles:\n  p:\n    auth: none\n    servers:\n      new:\n        url: \"https://x.example\"\nlisten: x\n"
@@ -202,7 +219,8 @@ mod tests {
     fn line_ends_and_block_texts_are_kept() {
         let after = inserted("servers:\r\n  a:\r\n    command: x\r\n", &["servers"]).unwrap();
         assert_eq!(after.matches("\r\n").count(), after.matches('\n').count());
-        let block = "servers:\n  a:\n    command: x\n    description: |\n      one\n      # two\n\n      three\n";
+        let block =
+            "servers:\n  a:\n    command: x\n    description: |\n      one\n      # two\n\n      three\n";
         assert!(inserted(block, &["servers"]).unwrap().starts_with(block));
     }
 

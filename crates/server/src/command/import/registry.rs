@@ -12,7 +12,8 @@ use super::text::{Notation, Text, environment_name};
 pub(super) fn is_server_json(value: &Value) -> bool {
     let value = value.get("server").unwrap_or(value);
     value.get("name").is_some_and(Value::is_string)
-        && (value.get("packages").is_some_and(Value::is_array) || value.get("remotes").is_some_and(Value::is_array))
+        && (value.get("packages").is_some_and(Value::is_array)
+            || value.get("remotes").is_some_and(Value::is_array))
 }
 
 /// Takes the first package that can be run here, or else the first remote.
@@ -70,7 +71,9 @@ impl Package<'_> {
         let kind = string(self.0, "registryType").unwrap_or("unnamed");
         let transport = self.0.pointer("/transport/type").and_then(Value::as_str).unwrap_or("stdio");
         if transport != "stdio" {
-            return Err(format!("its {kind} package listens on a port ({transport}), and the hub runs stdio packages only"));
+            return Err(format!(
+                "its {kind} package listens on a port ({transport}), and the hub runs stdio packages only"
+            ));
         }
         let identifier = string(self.0, "identifier").ok_or("a package has no identifier")?;
         let version = string(self.0, "version");
@@ -98,7 +101,8 @@ impl Package<'_> {
             let name = string(input, "name");
             let hint = name.or(string(input, "valueHint")).unwrap_or("argument").trim_start_matches('-');
             let is_named = string(input, "type") == Some("named");
-            let is_flag = is_named && ["value", "default", "format", "choices"].iter().all(|key| input.get(key).is_none());
+            let is_flag = is_named
+                && ["value", "default", "format", "choices"].iter().all(|key| input.get(key).is_none());
             let value = if is_flag { None } else { value_of(input, &environment_name(hint)) };
             if value.is_none() && !(is_flag && required(input)) {
                 notes.push(format!("left out: the optional argument {hint}"));
@@ -176,7 +180,9 @@ fn required(input: &Value) -> bool {
 /// `{name}` where `variables` of the input has that name.
 fn template(input: &Value, text: &str) -> Text {
     let variables = input.get("variables").and_then(Value::as_object);
-    let Some(variables) = variables.filter(|variables| !variables.is_empty()) else { return Text::literal(text) };
+    let Some(variables) = variables.filter(|variables| !variables.is_empty()) else {
+        return Text::literal(text);
+    };
     let mut filled = text.to_owned();
     for (name, variable) in variables {
         let secret = variable.get("isSecret").and_then(Value::as_bool) == Some(true);
@@ -230,7 +236,8 @@ mod tests {
         assert_eq!(words, "npx -y @acme/files@1.2.3 ${ROOT_DIR} --log-level info --url https://eu.example");
         assert_eq!(
             env,
-            [("ACME_TOKEN", "${ACME_TOKEN}"), ("ACME_MODE", "fast")].map(|(a, b)| (a.to_owned(), b.to_owned()))
+            [("ACME_TOKEN", "${ACME_TOKEN}"), ("ACME_MODE", "fast")]
+                .map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
         assert_eq!(notes, ["left out: the optional ACME_DEBUG", "left out: the optional argument extra"]);
     }

@@ -4,20 +4,52 @@ use super::text::Text;
 
 /// Words that make any value under the name a secret.
 const SECRET_WORDS: [&str; 12] = [
-    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "BEARER", "APIKEY", "COOKIE",
-    "PAT", "AUTHORIZATION",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "BEARER",
+    "APIKEY",
+    "COOKIE",
+    "PAT",
+    "AUTHORIZATION",
 ];
 /// Words that do so when the name does not end in one of [`HARMLESS_ENDS`].
 const LIKELY_WORDS: [&str; 3] = ["KEY", "AUTH", "JWT"];
 const HARMLESS_ENDS: [&str; 16] = [
-    "PATH", "FILE", "DIR", "URL", "URI", "ID", "NAME", "MODE", "TYPE", "ENABLED", "METHOD", "HOST", "PORT", "LIMIT",
-    "SCOPE", "TTL",
+    "PATH", "FILE", "DIR", "URL", "URI", "ID", "NAME", "MODE", "TYPE", "ENABLED", "METHOD", "HOST", "PORT",
+    "LIMIT", "SCOPE", "TTL",
 ];
 
 /// How keys of well-known services start.
 const KEY_PREFIXES: [&str; 24] = [
-    "sk-", "sk_", "pk_live_", "rk_live_", "ghp_", "gho_", "ghu_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-",
-    "xapp-", "AKIA", "ASIA", "AIza", "ya29.", "npm_", "pypi-", "hf_", "tlk_", "dop_v1_", "lin_api_", "eyJ",
+    "sk-",
+    "sk_",
+    "pk_live_",
+    "rk_live_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "ya29.",
+    "npm_",
+    "pypi-",
+    "hf_",
+    "tlk_",
+    "dop_v1_",
+    "lin_api_",
+    "eyJ",
 ];
 /// Shorter texts with such a start may be words.
 const SHORTEST_KEY: usize = 16;
@@ -34,7 +66,8 @@ pub(super) fn is_secret(name: &str, value: &Text) -> bool {
 /// Whether a value by itself looks like a secret.
 pub(super) fn value_is_secret(value: &str) -> bool {
     let value = without_scheme(value.trim());
-    let has_known_start = value.len() >= SHORTEST_KEY && KEY_PREFIXES.iter().any(|prefix| value.starts_with(prefix));
+    let has_known_start =
+        value.len() >= SHORTEST_KEY && KEY_PREFIXES.iter().any(|prefix| value.starts_with(prefix));
     has_known_start || has_password_in_url(value) || is_random(value)
 }
 
@@ -76,11 +109,13 @@ fn without_scheme(value: &str) -> &str {
 
 fn is_flag(value: &str) -> bool {
     value.parse::<f64>().is_ok_and(|_| value.len() < 6)
-        || ["true", "false", "none", "null", "yes", "no", "on", "off"].contains(&value.to_ascii_lowercase().as_str())
+        || ["true", "false", "none", "null", "yes", "no", "on", "off"]
+            .contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn has_password_in_url(value: &str) -> bool {
-    url::Url::parse(value).is_ok_and(|url| url.has_authority() && url.password().is_some_and(|word| !word.is_empty()))
+    url::Url::parse(value)
+        .is_ok_and(|url| url.has_authority() && url.password().is_some_and(|word| !word.is_empty()))
 }
 
 /// Letters of both cases and digits, or long hexadecimal, without the shape of a path.
@@ -103,10 +138,28 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        for name in ["GITHUB_TOKEN", "apiKey", "X-Api-Key", "DB_PASSWORD", "Authorization", "GITLAB_PAT", "SLACK_AUTH", "Cookie"] {
+        for name in [
+            "GITHUB_TOKEN",
+            "apiKey",
+            "X-Api-Key",
+            "DB_PASSWORD",
+            "Authorization",
+            "GITLAB_PAT",
+            "SLACK_AUTH",
+            "Cookie",
+        ] {
             assert!(name_is_secret(name), "{name}");
         }
-        for name in ["AUTHOR", "KEYBOARD", "TOKENIZERS_PARALLELISM", "SSH_KEY_PATH", "AUTH_MODE", "AWS_ACCESS_KEY_ID", "PATH", "MONKEY"] {
+        for name in [
+            "AUTHOR",
+            "KEYBOARD",
+            "TOKENIZERS_PARALLELISM",
+            "SSH_KEY_PATH",
+            "AUTH_MODE",
+            "AWS_ACCESS_KEY_ID",
+            "PATH",
+            "MONKEY",
+        ] {
             assert!(!name_is_secret(name), "{name}");
         }
     }

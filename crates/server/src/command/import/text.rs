@@ -111,9 +111,12 @@ impl Text {
         for piece in &self.0 {
             match piece {
                 Piece::Literal(text) => written.push_str(&text.replace("${", "$${")),
-                Piece::Variable(Variable { name, default: None, .. }) => written.push_str(&format!("${{{name}}}")),
-                Piece::Variable(Variable { name, default: Some(default), .. }) => {
-                    written.push_str(&format!("${{{name}:-{default}}}"));
+                Piece::Variable(Variable { name, default, .. }) => {
+                    written.extend(["${", name]);
+                    if let Some(default) = default {
+                        written.extend([":-", default]);
+                    }
+                    written.push('}');
                 }
             }
         }
@@ -191,7 +194,8 @@ fn is_word_character(character: char) -> bool {
 /// `name` as the name of an environment variable; one that can be one stays as it is.
 pub(super) fn environment_name(name: &str) -> String {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    let conventional = |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_';
+    let conventional =
+        |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_';
     if starts_well && name.chars().all(conventional) {
         return name.to_owned();
     }
@@ -233,7 +237,10 @@ mod tests {
         }
         assert_eq!(translated("$KEY-${B} $ $1", Notation::DollarToo), "${KEY}-${B} $ $1");
         assert_eq!(translated("{env:KEY} ${B}", Notation::Opencode), "${KEY} $${B}");
-        assert_eq!(translated("https://{tenant}.example/{ x }", Notation::Template), "https://${TENANT}.example/{ x }");
+        assert_eq!(
+            translated("https://{tenant}.example/{ x }", Notation::Template),
+            "https://${TENANT}.example/{ x }"
+        );
         assert_eq!(translated("${B} {c} $D", Notation::Verbatim), "$${B} {c} $D");
     }
 
@@ -246,9 +253,13 @@ mod tests {
 
     #[test]
     fn a_name_becomes_one_for_the_environment() {
-        for (name, environment) in
-            [("A_B1", "A_B1"), ("perplexity-key", "PERPLEXITY_KEY"), ("apiKey", "API_KEY"), ("1st", "VALUE_1ST"), ("é", "VALUE__")]
-        {
+        for (name, environment) in [
+            ("A_B1", "A_B1"),
+            ("perplexity-key", "PERPLEXITY_KEY"),
+            ("apiKey", "API_KEY"),
+            ("1st", "VALUE_1ST"),
+            ("é", "VALUE__"),
+        ] {
             assert_eq!(environment_name(name), environment);
         }
     }

@@ -6,18 +6,21 @@ use serde_json::{Map, Value};
 pub(super) const STEP: usize = 2;
 
 /// Words that YAML 1.1 or 1.2 does not read as texts.
-const RESERVED: [&str; 12] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity"];
+const RESERVED: [&str; 12] =
+    ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity"];
 
 /// The entries of a mapping, one below the other, each line set in by `indent` blanks.
 pub(super) fn entries(mapping: &Map<String, Value>, indent: usize) -> String {
     let mut lines = String::new();
     for (key, value) in mapping {
-        let margin = " ".repeat(indent);
+        lines.extend(std::iter::repeat_n(' ', indent));
+        lines.push_str(&scalar(key));
         match value {
             Value::Object(inner) if !inner.is_empty() && !is_short(inner) => {
-                lines.push_str(&format!("{margin}{}:\n{}", scalar(key), entries(inner, indent + STEP)));
+                lines.push_str(":\n");
+                lines.push_str(&entries(inner, indent + STEP));
             }
-            _ => lines.push_str(&format!("{margin}{}: {}\n", scalar(key), flow(value))),
+            _ => lines.extend([": ", &flow(value), "\n"]),
         }
     }
     lines
@@ -25,7 +28,7 @@ pub(super) fn entries(mapping: &Map<String, Value>, indent: usize) -> String {
 
 /// What reads better on one line: one level of a few short words.
 fn is_short(mapping: &Map<String, Value>) -> bool {
-    let lists_only = mapping.values().all(|value| value.is_array());
+    let lists_only = mapping.values().all(Value::is_array);
     lists_only && flow(&Value::Object(mapping.clone())).len() <= 60
 }
 
@@ -35,7 +38,8 @@ fn flow(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
         Value::Object(fields) => {
-            let pairs: Vec<String> = fields.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
+            let pairs: Vec<String> =
+                fields.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -51,7 +55,16 @@ fn scalar(text: &str) -> String {
     if starts_as_word && text.chars().all(legal) && !reserved {
         return text.to_owned();
     }
-    Value::String(text.to_owned()).to_string()
+    let mut quoted = String::new();
+    for character in Value::String(text.to_owned()).to_string().chars() {
+        // JSON leaves some characters as they are that YAML does not (section 5.1).
+        if character.is_control() || character == '\u{feff}' {
+            quoted.extend(["\\u", &format!("{:04x}", u32::from(character))]);
+        } else {
+            quoted.push(character);
+        }
+    }
+    quoted
 }
 
 #[cfg(test)]
@@ -64,7 +77,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let awkward = json!({
             "plain": "npx", "y": "no", "number": "3000", "path": "/srv/a b", "dash": "-y", "at": "@a/b", "empty": "",
-            "colon": "a: b", "hash": "a #b", "quote": "\"'\\\n\t\u{7f}é😀", "star": "*a", "brace": "${X}{", "null": "~",
+            "colon": "a: b", "hash": "a #b", "quote": "\"'\\\n\t\u{7f}\u{85}\u{feff}é😀", "star": "*a", "brace": "${X}{", "null": "~",
             "list": ["a", "[", "1.5", "x,y"], "nothing": {}, "date": "2026-01-01", "exp": "1e3", "hex": "0x1f",
             "deep": { "er": { "still": "x" }, "tools": { "include": ["a*"] } }, "odd key: #": "x", "1": "x", "=": "x"
         });

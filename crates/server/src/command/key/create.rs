@@ -43,7 +43,10 @@ pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow
         name: stored.name,
         profile: stored.profile,
     };
-    output.note(format_args!("{} opens the profile `{}`. The key is shown this once:", created.id, created.profile));
+    output.note(format_args!(
+        "{} opens the profile `{}`. The key is shown this once:",
+        created.id, created.profile
+    ));
     output.result(&created.key, &created);
     Ok(Outcome::Done)
 }

@@ -16,17 +16,14 @@ struct Listed {
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let listed = match Control::connect(&hub.data()).await? {
-        Some(control) => {
-            let Profiles { profiles } = control.get("/api/v1/profiles").await?;
-            Listed { running: true, profiles }
-        }
-        None => {
-            output.note(format_args!("no hub runs on {}: the configuration says", hub.data().path().display()));
-            let config = hub.load()?;
-            let profiles = config.profiles.values().map(|profile| configured(&config, profile)).collect();
-            Listed { running: false, profiles }
-        }
+    let listed = if let Some(control) = Control::connect(&hub.data()).await? {
+        let Profiles { profiles } = control.get("/api/v1/profiles").await?;
+        Listed { running: true, profiles }
+    } else {
+        output.note(format_args!("no hub runs on {}: the configuration says", hub.data().path().display()));
+        let config = hub.load()?;
+        let profiles = config.profiles.values().map(|profile| configured(&config, profile)).collect();
+        Listed { running: false, profiles }
     };
     output.result(table(&listed.profiles), &listed);
     Ok(Outcome::Done)

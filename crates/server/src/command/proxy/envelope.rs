@@ -95,7 +95,9 @@ mod tests {
             Envelope::Cancel(json!(7))
         );
         assert_eq!(of(r#"{"method":"notifications/initialized"}"#), Envelope::Initialized);
-        for one_way in [r#"{"id":1,"result":{}}"#, r#"[{"id":1,"method":"ping"}]"#, r#"{"method":"notifications/x"}"#] {
+        for one_way in
+            [r#"{"id":1,"result":{}}"#, r#"[{"id":1,"method":"ping"}]"#, r#"{"method":"notifications/x"}"#]
+        {
             assert_eq!(of(one_way), Envelope::OneWay, "{one_way}");
         }
         assert!(Envelope::of(b"{").is_err());

@@ -24,7 +24,9 @@ pub(super) enum Failure {
     BrokenOff(EgressError),
     #[error("the hub ended its answer before the result of this request; it may have been carried out")]
     Unanswered,
-    #[error("the answer to this request is larger than {limit} bytes, which is more than this bridge carries")]
+    #[error(
+        "the answer to this request is larger than {limit} bytes, which is more than this bridge carries"
+    )]
     TooLarge { limit: usize },
     #[error("{}", refusal(*.status, .detail.as_deref(), .key_env, *.with_key))]
     Refused {
@@ -50,9 +52,11 @@ impl Failure {
     /// The JSON-RPC error for the request `id`.
     pub(super) fn to_message(&self, id: &Value) -> Vec<u8> {
         let code = match self {
-            Self::Unreachable(_) | Self::BrokenOff(_) | Self::Unanswered | Self::TooLarge { .. } | Self::NoContent(_) => {
-                NO_ANSWER
-            }
+            Self::Unreachable(_)
+            | Self::BrokenOff(_)
+            | Self::Unanswered
+            | Self::TooLarge { .. }
+            | Self::NoContent(_) => NO_ANSWER,
             Self::Refused { .. } => REFUSED,
             Self::Busy { .. } => BUSY,
         };
@@ -67,13 +71,21 @@ impl Failure {
 fn refusal(status: StatusCode, detail: Option<&str>, key_env: &str, with_key: bool) -> String {
     let advice = match status {
         StatusCode::UNAUTHORIZED if with_key => {
-            format!("The hub does not accept the key in {key_env}; make one with `trunkline key create` and set it there.")
+            format!(
+                "The hub does not accept the key in {key_env}; make one with `trunkline key create` and set it there."
+            )
         }
-        StatusCode::UNAUTHORIZED => format!("The hub asks for a key; set the environment variable {key_env} to one."),
+        StatusCode::UNAUTHORIZED => {
+            format!("The hub asks for a key; set the environment variable {key_env} to one.")
+        }
         StatusCode::FORBIDDEN => "The hub does not allow this.".to_owned(),
-        StatusCode::NOT_FOUND => "The hub has no such endpoint for you; check the profile's name in the URL.".to_owned(),
+        StatusCode::NOT_FOUND => {
+            "The hub has no such endpoint for you; check the profile's name in the URL.".to_owned()
+        }
         StatusCode::TOO_MANY_REQUESTS => "The hub asks to slow down; repeat it later.".to_owned(),
-        _ if status.is_redirection() => "The URL leads elsewhere; use the address it redirects to.".to_owned(),
+        _ if status.is_redirection() => {
+            "The URL leads elsewhere; use the address it redirects to.".to_owned()
+        }
         _ if status.is_server_error() => "The hub has a problem of its own; see its log.".to_owned(),
         _ => "The hub refused the request; check that the URL is an MCP endpoint (…/mcp/PROFILE).".to_owned(),
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use serde_json::{Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use trunkline_web::egress::Response;
 use trunkline_web::{Egress, EgressError, sse};
@@ -89,7 +89,8 @@ impl Hub {
                     if !answered && answers(&message, &request.id) {
                         answered = true;
                         // The client's next message must find the session.
-                        let opened = if begins { Session::opened(body.clone(), &headers, &message) } else { None };
+                        let opened =
+                            if begins { Session::opened(body.clone(), &headers, &message) } else { None };
                         if let Some(session) = opened {
                             self.session.send_replace(session);
                         }
@@ -165,7 +166,12 @@ impl Hub {
         }
     }
 
-    async fn post_once(&self, body: &Bytes, carried: Carried<'_>, session: &Session) -> Result<Response, EgressError> {
+    async fn post_once(
+        &self,
+        body: &Bytes,
+        carried: Carried<'_>,
+        session: &Session,
+    ) -> Result<Response, EgressError> {
         let mut headers = self.endpoint.headers.clone();
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::ACCEPT, BOTH_FORMS);
@@ -232,7 +238,11 @@ impl Hub {
         }
     }
 
-    async fn open_stream(&self, session: &Session, last_event_id: Option<&str>) -> Result<Response, EgressError> {
+    async fn open_stream(
+        &self,
+        session: &Session,
+        last_event_id: Option<&str>,
+    ) -> Result<Response, EgressError> {
         let mut headers = self.endpoint.headers.clone();
         headers.insert(header::ACCEPT, HeaderValue::from_static(sse::MEDIA_TYPE));
         session.add_to(&mut headers);
@@ -277,7 +287,8 @@ fn json_rpc_error(body: &[u8], id: &Value) -> Option<Vec<u8>> {
         #[serde(borrow)]
         error: &'a RawValue,
     }
-    let refusal: Refusal<'_> = serde_json::from_slice(body).ok().filter(|refusal: &Refusal<'_>| refusal.jsonrpc == "2.0")?;
+    let refusal: Refusal<'_> =
+        serde_json::from_slice(body).ok().filter(|refusal: &Refusal<'_>| refusal.jsonrpc == "2.0")?;
     if refusal.id.as_ref().is_some_and(|theirs| theirs != id) {
         return None;
     }

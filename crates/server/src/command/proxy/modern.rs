@@ -39,7 +39,11 @@ impl Modern {
     }
 
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
-        let parts = [(PROTOCOL_VERSION, Some(&self.version)), (METHOD, Some(&self.method)), (NAME, self.name.as_ref())];
+        let parts = [
+            (PROTOCOL_VERSION, Some(&self.version)),
+            (METHOD, Some(&self.method)),
+            (NAME, self.name.as_ref()),
+        ];
         for (header, text) in parts {
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(encoded(text)).ok()) {
                 headers.insert(header, value);
@@ -80,7 +84,8 @@ mod tests {
     #[test]
     fn version_method_and_name_are_repeated() {
         let params = json!({ "name": "echo", "uri": "no", "_meta": { META_VERSION: "2026-07-28" } });
-        let expected = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
+        let expected =
+            [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
         assert_eq!(
             headers_of("tools/call", &params),
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))

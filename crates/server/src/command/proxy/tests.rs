@@ -33,7 +33,10 @@ impl Seen {
     }
 
     fn result(&self, result: &Value) -> Response {
-        ([("content-type", "application/json")], json!({ "jsonrpc": "2.0", "id": self.body["id"], "result": result }).to_string())
+        (
+            [("content-type", "application/json")],
+            json!({ "jsonrpc": "2.0", "id": self.body["id"], "result": result }).to_string(),
+        )
             .into_response()
     }
 }
@@ -135,7 +138,8 @@ fn modern(id: i64, method: &str, name: &str) -> Value {
 
 fn events(messages: &[&str]) -> Response {
     let body: Vec<Result<String, io::Error>> = messages.iter().map(|text| Ok((*text).to_owned())).collect();
-    ([("content-type", "text/event-stream; charset=utf-8")], Body::from_stream(stream::iter(body))).into_response()
+    ([("content-type", "text/event-stream; charset=utf-8")], Body::from_stream(stream::iter(body)))
+        .into_response()
 }
 
 /// A hub with sessions, as one of revision 2025-11-25 is; the session is `s1`, and `s2` once `s1` is forgotten.
@@ -155,7 +159,9 @@ fn hub_with_sessions(forgets: bool) -> Script {
                 return StatusCode::NOT_FOUND.into_response();
             }
             match (seen.verb.as_str(), seen.method()) {
-                ("GET", _) => events(&["data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n"]),
+                ("GET", _) => events(&[
+                    "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n",
+                ]),
                 ("DELETE", _) => StatusCode::NO_CONTENT.into_response(),
                 (_, "notifications/initialized") => StatusCode::ACCEPTED.into_response(),
                 (_, "forget") if std::mem::take(&mut *forgets.lock().unwrap()) => {
@@ -225,7 +231,8 @@ async fn a_modern_request_repeats_its_metadata_in_headers() {
 
 #[tokio::test]
 async fn messages_pass_unchanged_and_on_one_line() {
-    const DOCUMENT: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\n \"result\":{\"n\":1.50,\"x\":\"\\u00e9\",\r\n\"x\":2}}\n";
+    const DOCUMENT: &str =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\n \"result\":{\"n\":1.50,\"x\":\"\\u00e9\",\r\n\"x\":2}}\n";
     let answers = script(async |seen: Seen| match seen.method() {
         "json" => ([("content-type", "application/json")], DOCUMENT).into_response(),
         _ => events(&[
@@ -281,18 +288,19 @@ async fn cancelling_a_modern_request_closes_its_stream() {
                 return seen.result(&json!({}));
             }
             let first = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
-            let open = stream::once(async move { Ok::<_, io::Error>(Bytes::from(first)) }).chain(stream::once(
-                async move {
+            let open = stream::once(async move { Ok::<_, io::Error>(Bytes::from(first)) }).chain(
+                stream::once(async move {
                     let _guard = guard;
                     std::future::pending().await
-                },
-            ));
+                }),
+            );
             ([("content-type", "text/event-stream")], Body::from_stream(open)).into_response()
         }
     });
     let mut bridge = Bridge::to(answers).await;
     assert_eq!(bridge.ask(&modern(1, "tools/call", "slow")).await["method"], "notifications/progress");
-    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
+    let cancel =
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } });
     bridge.send(&cancel).await;
     assert!(is_gone.await.is_err(), "the hub sees the stream close");
     assert_eq!(bridge.ask(&request(2, "quick")).await["id"], 2);
@@ -304,7 +312,8 @@ async fn cancelling_a_modern_request_closes_its_stream() {
 #[tokio::test]
 async fn a_subscription_does_not_keep_the_bridge_when_its_client_is_gone() {
     let answers = script(async |_| {
-        let acknowledged = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\"}\n\n";
+        let acknowledged =
+            "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\"}\n\n";
         let open = stream::once(async move { Ok::<_, io::Error>(acknowledged) }).chain(stream::pending());
         ([("content-type", "text/event-stream")], Body::from_stream(open)).into_response()
     });
@@ -318,7 +327,11 @@ async fn a_subscription_does_not_keep_the_bridge_when_its_client_is_gone() {
 async fn every_refusal_becomes_an_error_a_person_can_act_on() {
     let answers = script(async |seen: Seen| {
         let problem = |status: StatusCode| {
-            (status, [("content-type", "application/problem+json")], r#"{"title":"No","detail":"because of X"}"#)
+            (
+                status,
+                [("content-type", "application/problem+json")],
+                r#"{"title":"No","detail":"because of X"}"#,
+            )
                 .into_response()
         };
         match seen.method() {

@@ -33,8 +33,20 @@ const OURS: [&str; 17] = [
 
 /// Words in the name of a query parameter that say its value is a secret.
 const SECRET_WORDS: [&str; 14] = [
-    "apikey", "auth", "authorization", "credential", "credentials", "key", "passwd", "password", "pwd", "secret",
-    "sig", "signature", "token", "accesstoken",
+    "apikey",
+    "auth",
+    "authorization",
+    "credential",
+    "credentials",
+    "key",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+    "accesstoken",
 ];
 
 impl Resolver<'_> {
@@ -42,7 +54,12 @@ impl Resolver<'_> {
         let url = self.server_url(url, &path.key("url"));
         let mut headers = self.headers(server, path);
         let auth = self.auth(server, path, &mut headers);
-        Some(HttpEndpoint { url: url?.to_string(), transport: server.transport.unwrap_or_default(), headers, auth })
+        Some(HttpEndpoint {
+            url: url?.to_string(),
+            transport: server.transport.unwrap_or_default(),
+            headers,
+            auth,
+        })
     }
 
     /// An absolute URL of a web server that names nobody.
@@ -86,7 +103,11 @@ impl Resolver<'_> {
         for (name, value) in &server.headers {
             let path = path.key("headers").key(name);
             if !seen.insert(name.to_ascii_lowercase()) {
-                self.refuse(&path, "stands here twice; case makes no difference in the name of a header", None);
+                self.refuse(
+                    &path,
+                    "stands here twice; case makes no difference in the name of a header",
+                    None,
+                );
             } else if let Some(header) = self.header(name, value, &path) {
                 headers.push(header);
             }

@@ -19,7 +19,8 @@ impl Resolver<'_> {
     pub(super) fn profiles(&mut self, file: &File, config: &mut Config) {
         for (name, profile) in &file.profiles {
             let path = Path::root().key("profiles").key(name);
-            let name = ProfileName::new(name).map_err(|fault| self.refuse(&path, fault.to_string(), None)).ok();
+            let name =
+                ProfileName::new(name).map_err(|fault| self.refuse(&path, fault.to_string(), None)).ok();
             let servers = self.selections(profile, &path.key("servers"), file);
             self.models(&profile.models, &path.key("models"), file);
             let Some(name) = name else { continue };
@@ -50,7 +51,8 @@ impl Resolver<'_> {
             if let Some(other) = prefixes.insert(fold(prefix), server)
                 && !prefix.is_empty()
             {
-                let message = format!("has the same prefix as the server `{other}` once case and `-` are folded");
+                let message =
+                    format!("has the same prefix as the server `{other}` once case and `-` are folded");
                 self.refuse(&path, message, Some("give one of them another `prefix`".to_owned()));
             }
             if let Ok(server) = ServerName::new(server) {
@@ -76,11 +78,16 @@ impl Resolver<'_> {
     }
 
     fn filter(&mut self, filter: &ToolFilter, path: &Path) {
-        let lists = [("include", filter.include.as_deref().unwrap_or_default()), ("exclude", &filter.exclude)];
+        let lists =
+            [("include", filter.include.as_deref().unwrap_or_default()), ("exclude", &filter.exclude)];
         for (key, globs) in lists {
             for (index, glob) in globs.iter().enumerate() {
                 if let Err(fault) = Glob::new(glob) {
-                    self.refuse(&path.key(key).index(index), format!("is not a glob: {}", fault.kind()), None);
+                    self.refuse(
+                        &path.key(key).index(index),
+                        format!("is not a glob: {}", fault.kind()),
+                        None,
+                    );
                 }
             }
         }

@@ -17,12 +17,19 @@ impl Resolver<'_> {
     pub(super) fn servers(&mut self, servers: &IndexMap<String, Server>, config: &mut Config) {
         for (name, server) in servers {
             let path = Path::root().key("servers").key(name);
-            let name = ServerName::new(name).map_err(|fault| self.refuse(&path, fault.to_string(), None)).ok();
+            let name =
+                ServerName::new(name).map_err(|fault| self.refuse(&path, fault.to_string(), None)).ok();
             let endpoint = self.endpoint(server, &path);
-            let idle_timeout =
-                self.duration(server.idle_timeout.as_deref(), DEFAULT_IDLE_TIMEOUT, &path.key("idle_timeout"));
-            let call_timeout =
-                self.duration(server.call_timeout.as_deref(), DEFAULT_CALL_TIMEOUT, &path.key("call_timeout"));
+            let idle_timeout = self.duration(
+                server.idle_timeout.as_deref(),
+                DEFAULT_IDLE_TIMEOUT,
+                &path.key("idle_timeout"),
+            );
+            let call_timeout = self.duration(
+                server.call_timeout.as_deref(),
+                DEFAULT_CALL_TIMEOUT,
+                &path.key("call_timeout"),
+            );
             let (Some(name), Some(endpoint)) = (name, endpoint) else { continue };
             if let Some(description) = &server.description {
                 config.server_descriptions.insert(name.clone(), description.clone());
