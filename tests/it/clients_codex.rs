@@ -71,6 +71,7 @@ async fn codex_calls_tools_of_three_servers() -> Result<()> {
         ),
     ];
     let (events, model) = exec(&client, &target, plan).await?;
+    for r in model.requests() { std::fs::write("/tmp/codex-req.json", r.to_string())?; } println!("EVENTS {events:#?}\n{}", target.log());
     let outputs = model.outputs();
     assert_eq!(outputs.len(), 3, "{events:?}\n{}", target.log());
     assert!(outputs[0]["output"].to_string().contains("Echo: through"), "{}", outputs[0]);

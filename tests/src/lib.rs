@@ -12,6 +12,8 @@ pub mod message;
 pub mod packages;
 pub mod process;
 pub mod process_facts;
+pub mod raw;
+pub mod raw_server;
 pub mod scripted;
 pub mod scripted_messages;
 pub mod scripted_responses;

@@ -29,7 +29,7 @@ impl Tool {
     /// # Errors
     /// When it is neither on the machine nor to be had.
     pub(crate) fn path(&self) -> Result<PathBuf> {
-        if let Some(path) = self.installed() {
+        if let Some(path) = self.of_the_machine() {
             return Ok(path);
         }
         if let Err(error) = install_wheels() {
@@ -43,8 +43,7 @@ impl Tool {
 
     fn installed(&self) -> Option<PathBuf> {
         let places = [virtual_environment().join("bin"), built().join("bin")];
-        let pinned = places.into_iter().map(|place| place.join(self.program)).find(|path| path.is_file());
-        pinned.filter(works).or_else(|| self.of_the_machine())
+        places.into_iter().map(|place| place.join(self.program)).find(works)
     }
 
     /// A nextest that somebody installed does: its answers do not change between

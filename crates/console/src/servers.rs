@@ -24,6 +24,8 @@ struct Server {
     state: Shown,
     instances: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_exchange: Option<String>,
 }
 
@@ -48,11 +50,11 @@ struct Line {
 
 /// `GET /api/v1/servers`
 pub(crate) async fn list(State(admin): State<Admin>) -> Response {
-    let servers = admin.hub.upstreams().states().into_iter().map(shown).collect();
+    let servers = admin.hub.upstreams().states().into_iter().map(|state| shown(&admin, state)).collect();
     std::future::ready(Json(Servers { servers }).into_response()).await
 }
 
-fn shown(state: ServerState) -> Server {
+fn shown(admin: &Admin, state: ServerState) -> Server {
     let (is, reason) = match state.state {
         Condition::Idle => ("idle", None),
         Condition::Starting => ("starting", None),
@@ -61,6 +63,7 @@ fn shown(state: ServerState) -> Server {
         Condition::Failing { why } => ("failing", Some(why)),
     };
     Server {
+        tools: admin.hub.tool_count(&state.name),
         name: state.name,
         kind: match state.kind {
             EndpointKind::Stdio => "stdio",

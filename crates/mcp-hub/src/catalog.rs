@@ -145,6 +145,13 @@ impl Catalog {
         }
     }
 
+    /// How many tools a server listed last, to anybody; none when it never did.
+    pub(crate) fn tool_count(&self, server: &ServerName) -> Option<usize> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_server = cells.values().filter(|cell| cell.key.server == *server);
+        of_server.filter_map(|cell| Some(cell.state().lists?.tools.len())).max()
+    }
+
     /// Forgets all lists of a server.
     pub(crate) fn forget(&self, server: &ServerName) {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);

@@ -218,6 +218,11 @@ impl Hub {
         &self.upstreams
     }
 
+    /// How many tools a server listed last; none when it never did.
+    pub fn tool_count(&self, server: &ServerName) -> Option<usize> {
+        self.catalog.tool_count(server)
+    }
+
     /// Live sessions of legacy clients in this process.
     pub fn session_count(&self) -> usize {
         self.sessions.count()

@@ -29,6 +29,7 @@ use url::Url;
 pub use duration::parse_duration;
 pub(crate) use problem::suggestion;
 pub use problem::{ConfigErrors, Position, Problem};
+pub(crate) use resolve::is_local;
 pub use schema::schema;
 pub use watch::watch;
 

@@ -1,4 +1,5 @@
 //! The command line as a person or a script uses it: the built binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -267,7 +268,7 @@ fn eventually(what: &str, look: impl Fn() -> bool) {
 
 #[test]
 fn the_demonstration_serves_and_commands_work_beside_it() {
-    let place = Place::new("profiles: { demo: { auth: api_key } }\n");
+    let place = Place::new("");
     let data = ["--data", "trunkline-data/demo"];
     let beside = |args: &[&str]| place.json(0, &[args, &data].concat());
     let (hub, announcement) = Hub::demo(&place);
@@ -324,6 +325,10 @@ fn a_changed_configuration_is_taken_over_and_a_broken_one_is_not() {
     std::fs::write(place.path().join("trunkline.yaml"), "profiles: { two: { atuh: api_key } }\n").unwrap();
     let line = wait_for("the configuration is not reloaded");
     assert!(line["message"].as_str().unwrap().contains("did you mean `auth`?"), "{line}");
+    assert_eq!(names(), ["one"]);
+    let asked = Command::new("kill").args(["-HUP", &hub.0.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    wait_for("the configuration is not reloaded");
     assert_eq!(names(), ["one"]);
     assert_eq!(hub.stop(), Some(0));
 }

@@ -78,9 +78,9 @@ pub(super) fn in_words(errors: ConfigErrors) -> anyhow::Error {
     }
 }
 
-/// Refuses a profile that the configuration does not have.
-pub(super) fn require_profile(config: &Config, name: &ProfileName) -> anyhow::Result<()> {
-    let known: Vec<&str> = config.profiles.keys().map(ProfileName::as_str).collect();
+/// Refuses a profile that is not one of `known`.
+pub(super) fn require_profile(known: &[String], name: &ProfileName) -> anyhow::Result<()> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     require("profile", name.as_str(), &known)
 }
 
@@ -95,8 +95,8 @@ fn require(noun: &str, name: &str, known: &[&str]) -> anyhow::Result<()> {
         return Ok(());
     }
     match suggestion(name, known) {
-        Some(help) => bail!("the configuration has no {noun} `{name}`; {help}"),
-        None => bail!("the configuration has no {noun} `{name}`, nor any other; is --config right?"),
+        Some(help) => bail!("there is no {noun} `{name}`; {help}"),
+        None => bail!("there is no {noun} `{name}`, nor any other; are --config and --data right?"),
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub(crate) use self::http::is_local;
 use super::duration::parse_duration;
 use super::file::{File, UnauthenticatedNetwork};
 use super::path::Path;

@@ -65,7 +65,7 @@ routes:
     assert_eq!(profile.servers["tracker"].prefix.as_deref(), Some("tr"));
     let Endpoint::Http(tracker) = &config.servers["tracker"].endpoint else { panic!("not HTTP") };
     assert!(matches!(&tracker.auth, ServerAuth::OAuth { scopes } if scopes == &["read"]));
-    assert_eq!(config.notes, ["providers and routes are read but not served yet"]);
+    assert_snapshot!(config.notes.join("\n"));
 }
 
 #[test]
@@ -233,6 +233,16 @@ fn a_profile_without_authentication_stays_on_loopback() {
     assert_eq!(config.exposure(config.listen), None);
     let on_loopback = read(open);
     assert!(on_loopback.exposure(config.listen).is_some(), "an overriding address is checked too");
+}
+
+#[test]
+fn what_an_operator_should_know_is_noted() {
+    let config = read(
+        "public_url: https://hub.example.org\nservers:\n  plain: { url: \"http://far.example/\", auth: { bearer: x } }\n  \
+         local: { url: \"http://127.0.0.1:1/\", auth: { bearer: x } }\n  open: { url: \"http://far.example/\" }\n\
+         profiles: { open: { auth: none }, keyed: { auth: api_key } }\n",
+    );
+    assert_snapshot!(config.notes.join("\n"));
 }
 
 #[test]

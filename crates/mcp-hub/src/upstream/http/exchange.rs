@@ -105,7 +105,7 @@ pub(in crate::upstream) fn cancel(wire: &Arc<Wire>, id: u64) {
     // Without a runtime the process ends, and its links with it.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         let wire = Arc::clone(wire);
-        let _ = runtime; drop(async move { wire.notify_aside("cancellation", cancelled(id)).await });
+        runtime.spawn(async move { wire.notify_aside("cancellation", cancelled(id)).await });
     }
 }
 

@@ -361,7 +361,7 @@ async fn stopping_all_reaps_every_child() {
 }
 
 #[tokio::test]
-async fn two_starts_of_the_pool_stop_each_other_in_no_way() {
+async fn starts_beyond_their_bound_wait_their_turn() {
     let limits = Limits { starts: 1, ..limits() };
     let bench =
         Bench::with(ServerSpec { instances: Instances::PerUser, ..spec(shell(), EraPin::Legacy) }, limits);

@@ -11,7 +11,7 @@ use trunkline_storage::Store;
 
 use super::Finding;
 use crate::DataDir;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control::Control;
 
 pub(super) fn data_directory(data: &DataDir) -> Finding {
@@ -82,7 +82,7 @@ pub(super) async fn database(data: &DataDir, config: &Config) -> Finding {
         Err(error) => Finding::fail(
             subject,
             error.to_string(),
-            "see docs, or restore the database with its key from a backup",
+            "free the disk, correct `database.url`, or restore the database together with its key from a backup",
         ),
     }
 }
@@ -114,11 +114,7 @@ pub(super) fn public_url(config: &Config) -> Option<Finding> {
             Finding::warn(subject, detail, "set it to the URL that clients use, so that sign-in can work")
         });
     };
-    let local = url.host_str().is_some_and(|host| {
-        host == "localhost"
-            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    });
-    Some(if url.scheme() == "http" && !local {
+    Some(if url.scheme() == "http" && !config::is_local(url) {
         let fix = "put a proxy with TLS in front, and write https";
         Finding::warn(
             subject,

@@ -9,6 +9,8 @@ use trunkline_storage::Store;
 
 use super::HubArgs;
 use crate::command::hub_args::require_profile;
+use crate::config::Config;
+use crate::control::{Control, Profiles};
 use crate::output::{Outcome, Output};
 
 /// What key is wanted.
@@ -32,7 +34,7 @@ struct Created {
 
 pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
     let config = hub.load()?;
-    require_profile(&config, &wanted.profile)?;
+    require_profile(&known_profiles(hub, &config).await?, &wanted.profile)?;
     let store = hub.store(&config).await?;
     let (stored, key) = create(&store, wanted, SystemClock.now()).await?;
     store.close().await;
@@ -49,6 +51,17 @@ pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow
     ));
     output.result(&created.key, &created);
     Ok(Outcome::Done)
+}
+
+/// The profiles that the running hub serves, or else those of the configuration.
+async fn known_profiles(hub: &HubArgs, config: &Config) -> anyhow::Result<Vec<String>> {
+    match Control::connect(&hub.data()).await? {
+        Some(control) => {
+            let Profiles { profiles } = control.get("/api/v1/profiles").await?;
+            Ok(profiles.into_iter().map(|profile| profile.name).collect())
+        }
+        None => Ok(config.profiles.keys().map(ToString::to_string).collect()),
+    }
 }
 
 /// Makes a key and stores what is kept of it.

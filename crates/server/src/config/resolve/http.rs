@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use trunkline_model::{HttpEndpoint, Secret, ServerAuth};
-use url::Url;
+use url::{Host, Url};
 
 use super::super::file;
 use super::super::file::Server;
@@ -54,12 +54,17 @@ impl Resolver<'_> {
         let url = self.server_url(url, &path.key("url"));
         let mut headers = self.headers(server, path);
         let auth = self.auth(server, path, &mut headers);
-        Some(HttpEndpoint {
-            url: url?.to_string(),
-            transport: server.transport.unwrap_or_default(),
-            headers,
-            auth,
-        })
+        let url = url?;
+        if url.scheme() == "http"
+            && !is_local(&url)
+            && (!headers.is_empty() || !matches!(auth, ServerAuth::None))
+        {
+            self.note(format!(
+                "{path}: its credential is sent without encryption, because the URL is `http`"
+            ));
+        }
+        let transport = server.transport.unwrap_or_default();
+        Some(HttpEndpoint { url: url.to_string(), transport, headers, auth })
     }
 
     /// An absolute URL of a web server that names nobody.
@@ -152,6 +157,10 @@ impl Resolver<'_> {
                 ServerAuth::None
             }
             Some(file::ServerAuth::Oauth(oauth)) => {
+                self.note(format!(
+                    "{path}: signing in at a server is not part of this version; the server stays in the state \
+                     \"needs consent\""
+                ));
                 self.scopes(&oauth.scopes, &path.key("oauth").key("scopes"));
                 ServerAuth::OAuth { scopes: oauth.scopes.clone() }
             }
@@ -175,6 +184,16 @@ impl Resolver<'_> {
                 self.refuse(&path.index(index), "is not a scope; write one scope per item of the list", None);
             }
         }
+    }
+}
+
+/// Whether the URL leads to this machine.
+pub(crate) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

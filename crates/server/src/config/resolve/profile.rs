@@ -11,6 +11,7 @@ use super::super::file::{File, Profile};
 use super::super::path::Path;
 use super::super::problem::suggestion;
 use super::Resolver;
+use super::http::is_local;
 
 /// The longest name of a tool before its prefix, in characters.
 const LONGEST_TOOL_NAME: usize = 46;
@@ -122,14 +123,32 @@ impl Resolver<'_> {
         }
     }
 
+    /// Says who can reach a profile that asks nobody, and that nobody can sign in yet.
     fn exposure(&mut self, name: &ProfileName, auth: ProfileAuth, config: &Config, path: &Path) {
-        if auth == ProfileAuth::None && !config.listen.ip().is_loopback() && !config.unauthenticated_network {
-            let message = format!(
-                "is `none`, and {} is not a loopback address: whoever reaches it could call every tool of `{name}`",
-                config.listen
-            );
-            let help = "use `auth: api_key`, or write `unauthenticated_network: allowed`".to_owned();
-            self.refuse(&path.key("auth"), message, Some(help));
+        let on_network = !config.listen.ip().is_loopback();
+        match auth {
+            ProfileAuth::ApiKey => {}
+            ProfileAuth::Oauth => {
+                self.note(format!(
+                    "{path}: signing in is not part of this version; API keys open the profile"
+                ));
+            }
+            ProfileAuth::None if on_network && !config.unauthenticated_network => {
+                let message = format!(
+                    "is `none`, and {} is not a loopback address: whoever reaches it could call every tool of `{name}`",
+                    config.listen
+                );
+                let help = "use `auth: api_key`, or write `unauthenticated_network: allowed`".to_owned();
+                self.refuse(&path.key("auth"), message, Some(help));
+            }
+            ProfileAuth::None
+                if on_network || config.public_url.as_ref().is_some_and(|url| !is_local(url)) =>
+            {
+                self.note(format!(
+                    "{path}: whoever reaches the hub may call every tool, because `auth` is `none`"
+                ));
+            }
+            ProfileAuth::None => {}
         }
     }
 }
