@@ -26,6 +26,16 @@ const WARM_UP_SHARE: usize = 10;
 const STARTS: usize = 5;
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Case {
+    Start,
+    Calls,
+    Lists,
+    Sessions,
+    Memory,
+}
+
 /// How much is sent.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Size {
@@ -77,30 +87,45 @@ impl Bench {
         Ok(Self { size, upstream, upstream_address, nginx, hub, _directory: directory })
     }
 
-    /// Measures everything.
-    pub(crate) async fn run(mut self) -> Result<Figures> {
+    /// Measures what is wanted.
+    pub(crate) async fn run(mut self, wanted: &[Case]) -> Result<Figures> {
         let mut figures = Figures::new(self.size);
         let Some(hub) = self.hub.take() else {
-            self.measure_calls(None, &mut figures).await?;
-            self.measure_sessions(None, &mut figures).await?;
+            self.measure_load(None, wanted, &mut figures).await?;
             return Ok(figures);
         };
-        let mut starts = Vec::new();
-        for _ in 0..STARTS {
-            let (process, took) = hub.start().await?;
-            starts.push(took.as_secs_f64() * 1e3);
-            drop(process);
+        if wanted.contains(&Case::Start) {
+            figures.start_to_first_answer_ms = Some(start_time(&hub).await?);
         }
-        figures.start_to_first_answer_ms = Some(median(starts));
         let (process, _) = hub.start().await?;
         figures.idle_bytes = Some(process.resident_bytes()?);
         let hub = Measured { name: "hub", process: &process, target: hub.target.clone() };
-        self.measure_calls(Some(&hub), &mut figures).await?;
-        self.measure_lists(&hub, &mut figures).await?;
-        self.measure_sessions(Some(&hub), &mut figures).await?;
+        self.measure_load(Some(&hub), wanted, &mut figures).await?;
         figures.after_load_bytes = Some(process.resident_bytes()?);
-        memory::measure(self.size.sessions, &hub, &mut figures).await?;
+        if wanted.contains(&Case::Memory) {
+            memory::measure(self.size.sessions, &hub, &mut figures).await?;
+        }
         Ok(figures)
+    }
+
+    async fn measure_load(
+        &self,
+        hub: Option<&Measured<'_>>,
+        wanted: &[Case],
+        figures: &mut Figures,
+    ) -> Result<()> {
+        if wanted.contains(&Case::Calls) {
+            self.measure_calls(hub, figures).await?;
+        }
+        if let Some(hub) = hub
+            && wanted.contains(&Case::Lists)
+        {
+            self.measure_lists(hub, figures).await?;
+        }
+        if wanted.contains(&Case::Sessions) {
+            self.measure_sessions(hub, figures).await?;
+        }
+        Ok(())
     }
 
     async fn measure_calls(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
@@ -178,6 +203,17 @@ impl Bench {
         let target = Target { address: self.nginx.address, paths, key: None };
         Measured { name: "nginx", process: &self.nginx.process, target }
     }
+}
+
+/// The median time from the start of the process to its first answer, in milliseconds.
+async fn start_time(hub: &Hub) -> Result<f64> {
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let (process, took) = hub.start().await?;
+        starts.push(took.as_secs_f64() * 1e3);
+        drop(process);
+    }
+    Ok(median(starts))
 }
 
 fn upstream_paths() -> Vec<String> {

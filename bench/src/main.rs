@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
 
-use cases::Bench;
+use cases::{Bench, Case};
 
 /// Measure the hub beside nginx and beside its upstream.
 ///
@@ -47,6 +47,9 @@ struct Run {
     /// Measure the upstream and nginx alone.
     #[arg(long, conflicts_with = "hub")]
     without_hub: bool,
+    /// Measure only this; all by default.
+    #[arg(long, value_enum)]
+    only: Vec<Case>,
     /// Requests per round and target.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
@@ -92,7 +95,8 @@ async fn run(options: Run) -> Result<()> {
         },
     )
     .await?;
-    let figures = bench.run().await?;
+    let only = if options.only.is_empty() { Case::value_variants().to_vec() } else { options.only };
+    let figures = bench.run(&only).await?;
     report::print(&figures)?;
     report::write(&figures, &output)?;
     let missed = figures.missed();

@@ -17,7 +17,8 @@ fn codex(client: &Client, target: &Target) -> Command {
 }
 
 /// A run in which the model asks for `plan` one call after the other. Gives
-/// the events that were printed.
+/// the events that were printed. The server is `required`: otherwise the first
+/// turn begins without its tools when it takes long to start.
 pub(crate) async fn exec(
     client: &Client,
     target: &Target,
@@ -41,6 +42,7 @@ env_key = "SCRIPTED_KEY"
 url = "{}"
 bearer_token_env_var = "HUB_KEY"
 default_tools_approval_mode = "approve"
+required = true
 "#,
         model.url, target.url
     );
@@ -71,7 +73,6 @@ async fn codex_calls_tools_of_three_servers() -> Result<()> {
         ),
     ];
     let (events, model) = exec(&client, &target, plan).await?;
-    for r in model.requests() { std::fs::write("/tmp/codex-req.json", r.to_string())?; } println!("EVENTS {events:#?}\n{}", target.log());
     let outputs = model.outputs();
     assert_eq!(outputs.len(), 3, "{events:?}\n{}", target.log());
     assert!(outputs[0]["output"].to_string().contains("Echo: through"), "{}", outputs[0]);

@@ -19,11 +19,11 @@ async fn demo(folder: &std::path::Path) -> Result<(Process, Value)> {
     let mut command = hub::program(folder)?;
     command.args(["demo", "--json", "--only-sample", "--listen", "127.0.0.1:0"]);
     let mut process = Process::start(command)?;
-    let announces = |line: &str| line.contains("\"endpoint\"");
-    process.line(Duration::from_secs(20), announces).await?;
+    // The announcement is the first JSON on standard output; log lines are not JSON.
+    process.line(Duration::from_secs(20), |line| line == "}").await?;
     let output = process.output();
-    let start = output.find('{').context("no JSON")?;
-    let mut values = serde_json::Deserializer::from_str(&output[start..]).into_iter::<Value>();
+    let lines = output.lines().skip_while(|line| *line != "{").collect::<Vec<_>>().join("\n");
+    let mut values = serde_json::Deserializer::from_str(&lines).into_iter::<Value>();
     Ok((process, values.next().context("no JSON")??))
 }
 

@@ -83,7 +83,7 @@ impl Pair {
             let direct = self.direct.list(method, key).await.with_context(|| format!("{method} directly"))?;
             let through = self.through.list(method, key).await;
             let through = through.with_context(|| format!("{method} through the hub:\n{}", self.log()))?;
-            assert_eq!(direct.len(), through.len(), "{method}");
+            assert_eq!(direct.len(), through.len(), "{method}; the hub wrote:\n{}", self.log());
             for (direct, through) in direct.iter().zip(&through) {
                 assert_eq!(direct, through, "{method}");
             }

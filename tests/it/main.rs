@@ -23,6 +23,10 @@ mod clients_typescript;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod first_requests;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod losslessness;
 #[cfg(test)]
 mod proxy;
@@ -34,3 +38,7 @@ mod scale;
 mod sessions;
 #[cfg(test)]
 mod target;
+#[cfg(test)]
+mod upstream_connections;
+#[cfg(test)]
+mod upstream_rust;

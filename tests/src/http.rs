@@ -10,10 +10,12 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+/// How long a connection without a request is kept.
+const IDLE: Duration = Duration::from_secs(2);
 /// No request of a test takes longer.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
@@ -28,7 +30,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without credentials, with connections of its own.
     pub fn new(url: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        // Node closes a connection after 5 s without a request; one that is older must not be used again.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build_http();
         Self { client, url: url.to_owned(), headers: Vec::new() }
     }
 

@@ -130,7 +130,7 @@ fn options(folder: &Path) -> Vec<PathBuf> {
 pub fn program(folder: &Path) -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.env_clear().env("HOME", folder).current_dir(folder);
-    for name in ["PATH", "LANG"] {
+    for name in ["PATH", "LANG", "TRUNKLINE_LOG"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

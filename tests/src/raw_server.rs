@@ -45,7 +45,7 @@ impl RawCall {
 }
 
 /// What the server does for an answer, one after the other.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum Step {
     Write(Vec<u8>),
     /// Writes the same again and again until the other side has closed.

@@ -4,19 +4,22 @@
 //! Today it is served on the control socket alone, which only the owner of
 //! the data directory can open; sign-in for people comes with the console.
 
+mod changes;
 mod profiles;
 mod servers;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use trunkline_mcp_hub::Hub;
+use trunkline_oauth::Resource;
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub struct Admin {
     pub hub: Arc<Hub>,
+    pub resource: Arc<Resource>,
     /// Where clients reach the hub, without a slash at the end.
     pub public_url: String,
 }
@@ -28,5 +31,6 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/servers/{name}/logs", get(servers::logs))
         .route("/api/v1/profiles", get(profiles::list))
         .route("/api/v1/profiles/{name}/tools", get(profiles::tools))
+        .route("/api/v1/changes", post(changes::take_over))
         .with_state(admin)
 }

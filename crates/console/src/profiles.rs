@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use trunkline_mcp_hub::ShownTool;
+use trunkline_mcp_hub::{Missing, ShownTool};
 use trunkline_model::{ProfileAuth, ProfileName, ServerName};
 
 use crate::Admin;
@@ -26,6 +26,8 @@ struct Profile {
 #[derive(Debug, Serialize)]
 struct Tools {
     tools: Vec<ShownTool>,
+    /// Servers whose tools are not in the list, and why.
+    missing: Vec<Missing>,
 }
 
 /// `GET /api/v1/profiles`
@@ -47,7 +49,7 @@ pub(crate) async fn list(State(admin): State<Admin>) -> Response {
 /// listed their tools yet.
 pub(crate) async fn tools(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
     match admin.hub.tools_of(&name).await {
-        Some(tools) => Json(Tools { tools }).into_response(),
+        Some((tools, missing)) => Json(Tools { tools, missing }).into_response(),
         None => no_such("profile", &name),
     }
 }

@@ -384,7 +384,7 @@ impl Hub {
 
     /// The tools that a profile shows, for people. None when there is no such
     /// profile.
-    pub async fn tools_of(&self, profile: &str) -> Option<Vec<ShownTool>> {
+    pub async fn tools_of(&self, profile: &str) -> Option<(Vec<ShownTool>, Vec<Missing>)> {
         let profile = self.profile(profile)?;
         let cell = self.view_cell_of(&profile, &Identity::hub(), None);
         for list in &cell.cells {
@@ -402,7 +402,12 @@ impl Hub {
             })
             .collect();
         tools.sort_by(|one, other| one.name.cmp(&other.name));
-        Some(tools)
+        let missing = view.gaps.iter().map(|gap| Missing {
+            server: gap.server.clone(),
+            state: gap.state,
+            detail: gap.detail.clone(),
+        });
+        Some((tools, missing.collect()))
     }
 
     /// Asks a server for all that it lists, now, as the hub itself.
@@ -475,6 +480,15 @@ pub struct ShownTool {
     pub server: ServerName,
     pub original: String,
     pub description: Option<String>,
+}
+
+/// A server whose part of a profile's lists is not there, and why.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Missing {
+    pub server: ServerName,
+    pub state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What a server said when it was asked for everything.

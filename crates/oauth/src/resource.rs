@@ -38,6 +38,14 @@ impl Resource {
         Ok(Arc::new(Self { keys, clock }))
     }
 
+    /// Takes over changes of keys now: a command that made one waits for this.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the keys cannot be read; those in memory stay.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.keys.catch_up().await
+    }
+
     /// Follows changes of keys until the process stops.
     pub fn follow_changes(self: &Arc<Self>, tasks: &Tasks) {
         let resource = Arc::clone(self);

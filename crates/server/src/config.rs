@@ -62,6 +62,8 @@ pub struct Config {
     pub profile_descriptions: BTreeMap<ProfileName, String>,
     /// What an operator should know although it is no fault.
     pub notes: Vec<String>,
+    /// Tells the file's content from any other; none when there is no file.
+    pub(crate) fingerprint: Option<u64>,
 }
 
 /// Bounds that protect the hub.
@@ -96,6 +98,7 @@ impl Default for Config {
             profiles: IndexMap::new(),
             profile_descriptions: BTreeMap::new(),
             notes: Vec::new(),
+            fingerprint: None,
         }
     }
 }
@@ -183,7 +186,10 @@ pub fn parse(
         // serde's words may quote a value, which may be a secret
         Err(_) => return Err(ConfigErrors::new(path, vec![Problem::of_file("does not fit the schema")])),
     };
-    if problems.is_empty() { Ok(config) } else { Err(ConfigErrors::new(path, problems)) }
+    if !problems.is_empty() {
+        return Err(ConfigErrors::new(path, problems));
+    }
+    Ok(Config { fingerprint: Some(watch::fingerprint(text.as_bytes())), ..config })
 }
 
 fn read(path: &FilePath) -> Result<String, String> {

@@ -87,6 +87,18 @@ pub(crate) struct Profile {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Tools {
     pub(crate) tools: Vec<Tool>,
+    /// Servers whose tools are not in the list.
+    #[serde(default)]
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// A server that has not said what it offers, and why.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Missing {
+    pub(crate) server: String,
+    pub(crate) state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
 }
 
 /// A tool as a profile shows it.
@@ -139,7 +151,7 @@ impl Control {
     /// # Errors
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
-        let (status, body) = tokio::time::timeout(PATIENCE, self.exchange(path))
+        let (status, body) = tokio::time::timeout(PATIENCE, self.exchange(http::Method::GET, path))
             .await
             .context("the hub did not answer in time")??;
         if status.is_success() {
@@ -153,11 +165,23 @@ impl Control {
         }
     }
 
-    async fn exchange(self, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
+    /// Tells the hub that the database has changed, and waits until it has
+    /// taken the change over.
+    ///
+    /// # Errors
+    /// The hub's own words when it refuses, or what went wrong on the way.
+    pub(crate) async fn changed(self) -> anyhow::Result<()> {
+        let exchange = self.exchange(http::Method::POST, "/api/v1/changes");
+        let (status, _) = tokio::time::timeout(PATIENCE, exchange).await.context("the hub did not answer in time")??;
+        anyhow::ensure!(status.is_success(), "the hub answered {status}");
+        Ok(())
+    }
+
+    async fn exchange(self, method: http::Method, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
         let (mut requests, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(self.stream)).await?;
         let request =
-            http::Request::get(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+            http::Request::builder().method(method).uri(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
         let answer = async move {
             let response = requests.send_request(request).await?;
             let status = response.status();

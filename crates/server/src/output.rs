@@ -81,6 +81,12 @@ fn write_line(stream: &mut impl io::Write, text: impl fmt::Display) {
     drop(written);
 }
 
+/// `1 server`, `2 servers`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Columns of text, each as wide as its widest cell.
 #[derive(Debug, Default)]
 pub struct Table {

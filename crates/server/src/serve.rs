@@ -103,7 +103,7 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
-        let admin = Admin { hub: Arc::clone(&core.hub), public_url: public_url.clone() };
+        let admin = Admin { hub: Arc::clone(&core.hub), resource: Arc::clone(&core.resource), public_url: public_url.clone() };
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -133,6 +133,7 @@ impl Running {
 /// A hub without listeners, and what it stands on.
 pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
+    resource: Arc<Resource>,
     tasks: Tasks,
     audit: AuditLog,
     store: Arc<Store>,
@@ -154,7 +155,7 @@ impl Core {
         resource.follow_changes(&tasks);
         let hub = Hub::start(Parts {
             guard: Arc::new(Guard::new(audit.clone(), Arc::clone(&clock))),
-            resource,
+            resource: Arc::clone(&resource),
             session_sealer: store.vault().sealer("mcp-session")?,
             clock,
             egress: Egress::upstream()?,
@@ -171,7 +172,7 @@ impl Core {
             tasks: tasks.clone(),
         });
         hub.apply(hub_config(config))?;
-        Ok(Self { hub, tasks, audit, store })
+        Ok(Self { hub, resource, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.
@@ -245,13 +246,19 @@ async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, hub: A
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// SIGHUP means "read the file again", also where there is no file.
+    _hangup: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn wait(mut self) {

@@ -90,7 +90,7 @@ fn a_wrong_command_line_is_exit_code_2() {
 #[test]
 fn check_tells_faults_with_their_places() {
     let place = Place::new(TEAM);
-    assert_eq!(place.expect(0, &["check", "trunkline.yaml"]), "trunkline.yaml: ok (1 servers, 1 profiles)\n");
+    assert_eq!(place.expect(0, &["check", "trunkline.yaml"]), "trunkline.yaml: ok (1 server, 1 profile)\n");
     std::fs::write(place.path().join("bad.yaml"), "servers:\n  a: { comand: x }\nlisten: nowhere\n").unwrap();
     let words = place.expect(1, &["check", "bad.yaml"]);
     assert!(

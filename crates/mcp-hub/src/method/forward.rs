@@ -7,7 +7,7 @@ use http::StatusCode;
 use trunkline_model::{Outcome, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
-use super::relay::{self, Relay};
+use super::relay::{self, Patience, Relay};
 use super::{Request, meta};
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
@@ -102,6 +102,7 @@ async fn exchange(
         }
         Ok((Exchange::Open(open), lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
+            let patience = Patience::new(patience);
             let relay = Relay { request, destination, permit, lease, open, token, cancel, running, patience };
             relay.answer().await
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_model::Outcome;
 use trunkline_profiles::{Kind, Permit};
@@ -164,7 +165,36 @@ pub(super) struct Relay {
     pub token: Option<String>,
     pub cancel: CancellationToken,
     pub running: Option<Running>,
-    pub patience: Duration,
+    pub patience: Patience,
+}
+
+/// How long a request may go on. Its progress buys time, as the client sees
+/// that something happens, but not for ever (2025-11-25, basic/lifecycle,
+/// "timeouts").
+#[derive(Debug)]
+pub(super) struct Patience {
+    each: Duration,
+    until: Instant,
+    longest: Instant,
+}
+
+/// With progress, a request may take this many times its server's timeout.
+const LONGEST: u32 = 12;
+
+impl Patience {
+    /// Begins now; `each` is the server's timeout.
+    pub(super) fn new(each: Duration) -> Self {
+        let now = Instant::now();
+        Self { each, until: now + each, longest: now + each.saturating_mul(LONGEST) }
+    }
+
+    fn renew(&mut self) {
+        self.until = self.longest.min(Instant::now() + self.each);
+    }
+
+    async fn ended(&self) {
+        tokio::time::sleep_until(self.until).await;
+    }
 }
 
 /// What happened next.
@@ -214,9 +244,12 @@ impl Relay {
             };
             match step {
                 Step::Skip => {}
-                Step::Forward(message) => {
-                    let _ = sender.send(message).await;
-                }
+                // A client that does not read must not hold the request for ever.
+                Step::Forward(message) => tokio::select! {
+                    _ = sender.send(message) => {}
+                    () = self.cancel.cancelled() => {}
+                    () = self.patience.ended() => {}
+                },
                 Step::Cancelled => {
                     forward::cancelled(self.permit).await;
                     return;
@@ -228,6 +261,8 @@ impl Relay {
                         Ok(()) => pieces,
                         Err(_) => audit_unavailable().body(Some(self.request.id())),
                     };
+                    // However slowly the client reads, its place at the server is free.
+                    drop((self.lease, self.open));
                     let _ = sender.send(pieces.joined()).await;
                     return;
                 }
@@ -236,17 +271,23 @@ impl Relay {
     }
 
     async fn step(&mut self) -> Step {
-        let patience = tokio::time::Instant::now() + self.patience;
         let next = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Step::Cancelled,
             next = self.open.next() => next,
-            () = tokio::time::sleep_until(patience) => {
-                Err(UpstreamError::TimedOut { seconds: self.patience.as_secs() })
+            () = self.patience.ended() => {
+                Err(UpstreamError::TimedOut { seconds: self.patience.each.as_secs() })
             }
         };
         match next {
-            Ok(message) if message.method().is_some() => self.notification(&message),
+            Ok(message) if message.method().is_some() => {
+                let step = self.notification(&message);
+                let is_progress = message.method() == Some("notifications/progress");
+                if is_progress && matches!(step, Step::Forward(_)) {
+                    self.patience.renew();
+                }
+                step
+            }
             answered => {
                 self.running = None;
                 if let Err(error) = &answered {

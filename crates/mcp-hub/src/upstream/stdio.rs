@@ -10,6 +10,7 @@ mod log;
 mod pending;
 mod pipes;
 mod process;
+mod redaction;
 mod start;
 
 use std::ffi::OsString;

@@ -133,7 +133,8 @@ impl KeyRing {
         }
     }
 
-    async fn catch_up(&self) -> Result<(), StoreError> {
+    /// Makes memory as new as the database, now.
+    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         if self.source.version().await? <= self.known.load().version {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::config::{self, Config, ConfigErrors, Problem};
-use crate::output::{Outcome, Output};
+use crate::output::{Outcome, Output, counted};
 
 /// Check a configuration file and report every fault.
 ///
@@ -42,7 +42,7 @@ pub(super) fn run(args: &CheckArgs, output: Output) -> Outcome {
 fn accepted(args: &CheckArgs, config: &Config, output: Output) -> Outcome {
     let file = args.file.display().to_string();
     let (servers, profiles) = (config.servers.len(), config.profiles.len());
-    let mut words = format!("{file}: ok ({servers} servers, {profiles} profiles)");
+    let mut words = format!("{file}: ok ({}, {})", counted(servers, "server"), counted(profiles, "profile"));
     for note in &config.notes {
         words.push_str("\nnote: ");
         words.push_str(note);
@@ -53,8 +53,7 @@ fn accepted(args: &CheckArgs, config: &Config, output: Output) -> Outcome {
 
 fn refused(errors: &ConfigErrors, output: Output) -> Outcome {
     let file = errors.file().display().to_string();
-    let count = errors.problems().len();
-    let words = format!("{errors}\n{file}: {count} {}", if count == 1 { "fault" } else { "faults" });
+    let words = format!("{errors}\n{file}: {}", counted(errors.problems().len(), "fault"));
     output.result(
         words,
         &Report { file, ok: false, problems: errors.problems(), notes: &[], servers: 0, profiles: 0 },

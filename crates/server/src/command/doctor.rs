@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::hub_args::HubArgs;
 use crate::config::{self, Config};
-use crate::output::{Outcome, Output};
+use crate::output::{Outcome, Output, counted};
 
 /// Look for what would keep the hub from working, and say how to mend it.
 #[derive(Debug, clap::Args)]
@@ -90,7 +90,11 @@ fn configuration(hub: &HubArgs, findings: &mut Vec<Finding>) -> Option<Config> {
     };
     match config::load(&path) {
         Ok(config) => {
-            let counts = format!("{} servers, {} profiles", config.servers.len(), config.profiles.len());
+            let counts = format!(
+                "{}, {}",
+                counted(config.servers.len(), "server"),
+                counted(config.profiles.len(), "profile")
+            );
             findings.push(Finding::ok(subject, format!("{}: {counts}", path.display())));
             for note in &config.notes {
                 let fix = "nothing to do, unless you count on it";

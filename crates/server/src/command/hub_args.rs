@@ -8,6 +8,8 @@ use trunkline_model::{ProfileName, ServerName, SystemClock};
 use trunkline_storage::Store;
 
 use crate::DataDir;
+use crate::control::Control;
+use crate::output::Output;
 use crate::config::{self, Config, ConfigErrors, suggestion};
 
 /// The file that counts when none is named.
@@ -67,6 +69,19 @@ impl HubArgs {
             );
         }
         self.store(config).await
+    }
+}
+
+/// Lets a running hub take over a change of the database at once; without one
+/// there is nobody to tell, and one that does not answer notices by itself.
+pub(super) async fn announce_change(data: &DataDir, output: Output) {
+    let told = match Control::connect(data).await {
+        Ok(Some(control)) => control.changed().await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        output.note(format_args!("the running hub takes the change over a little later: {error:#}"));
     }
 }
 

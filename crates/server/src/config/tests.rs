@@ -127,6 +127,24 @@ fn the_environment_fills_in_any_value() {
 }
 
 #[test]
+fn how_the_file_was_saved_makes_no_difference() {
+    for text in [
+        "\u{feff}listen: 127.0.0.1:0007\n",
+        "servers: {}\r\nlisten: 127.0.0.1:7\r\n",
+        "\"listen\": '127.0.0.1:7'",
+    ] {
+        assert_eq!(read(text).listen.port(), 7, "{text:?}");
+    }
+    let config = read(
+        "\u{feff}servers: { ü: }\n"
+            .replace("ü: ", "a: { command: x, args: [ü, 007, yes, 1_000, 0x1F, .5, ~x] }")
+            .as_str(),
+    );
+    let Endpoint::Stdio(command) = &config.servers["a"].endpoint else { panic!("not stdio") };
+    assert_eq!(command.args, ["ü", "007", "yes", "1_000", "0x1F", ".5", "~x"]);
+}
+
+#[test]
 fn anchors_and_merges_are_followed() {
     let config = read(
         "servers:\n  one: &base { command: uvx, args: [a], call_timeout: 1m }\n  two: { <<: *base, args: [b] }\n",

@@ -35,9 +35,18 @@ pub async fn watch(
     let (sender, mut events) = mpsc::channel(1);
     let _watcher = watch_directories(&path, sender)?;
     let mut hangups = Hangups::new()?;
-    let mut last = fingerprint(&path);
+    // not what the file holds now: it may have changed since the hub read it
+    let mut last = started.fingerprint;
+    let mut forced = false;
     loop {
-        let forced = tokio::select! {
+        let now = std::fs::read(&path).ok().map(|content| fingerprint(&content));
+        if now != last || forced {
+            last = now;
+            let loaded = load_for(&path, address);
+            report(&path, &started, &loaded);
+            on_change(loaded);
+        }
+        forced = tokio::select! {
             Some(()) = events.recv() => {
                 tokio::time::sleep(QUIET).await;
                 false
@@ -46,14 +55,6 @@ pub async fn watch(
         };
         // whatever has come in meanwhile is in the file by now
         while events.try_recv().is_ok() {}
-        let now = fingerprint(&path);
-        if now == last && !forced {
-            continue;
-        }
-        last = now;
-        let loaded = load_for(&path, address);
-        report(&path, &started, &loaded);
-        on_change(loaded);
     }
 }
 
@@ -87,12 +88,11 @@ fn watch_directories(path: &FilePath, sender: mpsc::Sender<()>) -> notify::Resul
     Ok(watcher)
 }
 
-/// Tells one content of the file from another; none while there is no file.
-fn fingerprint(path: &FilePath) -> Option<u64> {
-    let content = std::fs::read(path).ok()?;
+/// Tells one content of the file from another, within this process.
+pub(super) fn fingerprint(content: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
-    Some(hasher.finish())
+    hasher.finish()
 }
 
 fn report(path: &FilePath, started: &Config, loaded: &Result<Config, ConfigErrors>) {
@@ -132,6 +132,13 @@ fn needs_restart(started: &Config, now: &Config) -> Vec<&'static str> {
     if !same(&started.secret_key, &now.secret_key) {
         keys.push("secret_key");
     }
+    let unlike = [
+        ("public_url", started.public_url != now.public_url),
+        ("allowed_hosts", started.allowed_hosts != now.allowed_hosts),
+        ("allowed_origins", started.allowed_origins != now.allowed_origins),
+        ("limits", started.limits != now.limits),
+    ];
+    keys.extend(unlike.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
     keys
 }
 
@@ -178,7 +185,7 @@ mod tests {
     }
 
     impl Watched {
-        async fn start(text: &str) -> Self {
+        fn start(text: &str) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("trunkline.yaml");
             std::fs::write(&path, text).unwrap();
@@ -188,8 +195,6 @@ mod tests {
                 let on_change = move |change| sender.send(change).unwrap();
                 watch(path, started, DEFAULT_LISTEN, on_change).await.unwrap();
             });
-            // the single thread of the test runs the task up to its first wait
-            tokio::task::yield_now().await;
             Self { directory, changes, task }
         }
 
@@ -208,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_replaced_file_is_read_and_a_broken_one_is_reported() {
-        let mut watched = Watched::start("servers: {}\n").await;
+        let mut watched = Watched::start("servers: {}\n");
         watched.replace("servers: { a: { command: x } }\n");
         assert_eq!(watched.change().await.unwrap().servers.len(), 1);
         watched.replace("servers: { a: { comand: x } }\n");
@@ -220,12 +225,21 @@ mod tests {
 
     #[tokio::test]
     async fn another_file_in_the_directory_changes_nothing() {
-        let mut watched = Watched::start("servers: {}\n").await;
+        let mut watched = Watched::start("servers: {}\n");
         std::fs::write(watched.directory.path().join("other.yaml"), "x").unwrap();
         watched.replace("servers: {}\n");
         watched.replace("servers: { a: { command: x }, b: { command: y } }\n");
         assert_eq!(watched.change().await.unwrap().servers.len(), 2);
         assert!(watched.changes.try_recv().is_err());
+        watched.task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_change_before_the_watch_began_is_not_missed() {
+        let mut watched = Watched::start("servers: {}\n");
+        // the task of the watch has not run yet: the test has one thread
+        watched.replace("servers: { a: { command: x } }\n");
+        assert_eq!(watched.change().await.unwrap().servers.len(), 1);
         watched.task.abort();
     }
 
@@ -236,6 +250,7 @@ mod tests {
         assert!(needs_restart(&started, &now).is_empty());
         now.listen.set_port(1);
         now.database_url = Some(Secret::new("postgres://host/name"));
-        assert_eq!(needs_restart(&started, &now), ["listen", "database"]);
+        now.allowed_hosts.push("hub.example".to_owned());
+        assert_eq!(needs_restart(&started, &now), ["listen", "database", "allowed_hosts"]);
     }
 }

@@ -112,6 +112,11 @@ impl Lease {
     /// # Errors
     /// As [`Connection::call`].
     pub async fn call(&self, permit: &Permit, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
+        let server = &self.spec().name;
+        if permit.server() != server {
+            let reason = format!("the permit is for {}", permit.server());
+            return Err(UpstreamError::Unreachable { server: server.clone(), reason });
+        }
         self.noted(self.instance.connection.call(permit, outgoing).await)
     }
 

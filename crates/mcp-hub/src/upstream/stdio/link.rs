@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::log::{LogRing, LogSource, readable};
 use super::pending::{First, Pending, cancelled};
+use super::redaction::Redaction;
 use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, UpstreamError};
 
 /// Messages that wait for the child to read its standard input.
@@ -34,6 +35,7 @@ pub(super) struct Link {
     queue: mpsc::Sender<Queued>,
     pending: Mutex<Pending>,
     last_stderr_line: Mutex<String>,
+    redaction: Redaction,
     closed: AtomicBool,
 }
 
@@ -44,6 +46,7 @@ impl Link {
         events: Events,
         log: Arc<LogRing>,
         message_limit: usize,
+        redaction: Redaction,
     ) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, receiver) = mpsc::channel(QUEUED_MESSAGES);
         let link = Self {
@@ -56,6 +59,7 @@ impl Link {
             queue,
             pending: Mutex::default(),
             last_stderr_line: Mutex::default(),
+            redaction,
             closed: AtomicBool::new(false),
         };
         (link, receiver)
@@ -125,15 +129,16 @@ impl Link {
 
     /// A line of the child's standard error.
     pub(super) fn stderr_line(&self, text: &[u8]) {
-        self.log.push(LogSource::Stderr, self.process_id, text);
+        let text = self.redaction.applied(text);
+        self.log.push(LogSource::Stderr, self.process_id, &text);
         if !text.trim_ascii().is_empty() {
-            *self.last_stderr_line.lock().unwrap_or_else(PoisonError::into_inner) = readable(text);
+            *self.last_stderr_line.lock().unwrap_or_else(PoisonError::into_inner) = readable(&text);
         }
     }
 
     /// A line of the child's standard output that is no message.
     pub(super) fn stdout_junk(&self, text: &[u8]) {
-        self.log.push(LogSource::Stdout, self.process_id, text);
+        self.log.push(LogSource::Stdout, self.process_id, &self.redaction.applied(text));
     }
 
     /// A line of the hub about the child.

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
+use super::redaction::Redaction;
 use super::{Launch, pipes};
 use crate::upstream::{ServerEvent, UpstreamError};
 
@@ -44,6 +45,7 @@ impl Process {
             launch.events.clone(),
             Arc::clone(&launch.log),
             launch.limits.message_bytes,
+            Redaction::of(&launch.command),
         );
         let link = Arc::new(link);
         link.note(&format!("started {:?}", launch.command.program));

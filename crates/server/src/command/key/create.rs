@@ -8,7 +8,7 @@ use trunkline_oauth::keys;
 use trunkline_storage::Store;
 
 use super::HubArgs;
-use crate::command::hub_args::require_profile;
+use crate::command::hub_args::{announce_change, require_profile};
 use crate::config::Config;
 use crate::control::{Control, Profiles};
 use crate::output::{Outcome, Output};
@@ -38,6 +38,7 @@ pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow
     let store = hub.store(&config).await?;
     let (stored, key) = create(&store, wanted, SystemClock.now()).await?;
     store.close().await;
+    announce_change(&hub.data(), output).await;
     let created = Created {
         id: stored.id.to_string(),
         key: key.expose().to_owned(),

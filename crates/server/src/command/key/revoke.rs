@@ -4,6 +4,7 @@ use serde::Serialize;
 use trunkline_model::{Clock as _, KeyId, SystemClock};
 
 use super::HubArgs;
+use crate::command::hub_args::announce_change;
 use crate::output::{Outcome, Output};
 
 #[derive(Debug, Serialize)]
@@ -19,6 +20,9 @@ pub(super) async fn run(id: KeyId, hub: &HubArgs, output: Output) -> anyhow::Res
     let revoked_now = store.keys().revoke(id, SystemClock.now()).await?;
     let known = revoked_now || store.keys().find(id).await?.is_some();
     store.close().await;
+    if revoked_now {
+        announce_change(&hub.data(), output).await;
+    }
     if !known {
         output.error(format_args!("there is no key {id}"));
         return Ok(Outcome::Negative);

@@ -20,6 +20,10 @@ pub(super) async fn run(name: &ProfileName, hub: &HubArgs, output: Output) -> an
         let description = brief(tool.description.as_deref().unwrap_or_default());
         table.row([tool.name.clone(), tool.server.clone(), tool.original.clone(), description]);
     }
+    for missing in &tools.missing {
+        let detail = missing.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        output.note(format_args!("the tools of {} are missing, it is {}{detail}", missing.server, missing.state));
+    }
     output.result(table, &tools);
     Ok(Outcome::Done)
 }

@@ -127,7 +127,6 @@ impl Resolver<'_> {
     fn exposure(&mut self, name: &ProfileName, auth: ProfileAuth, config: &Config, path: &Path) {
         let on_network = !config.listen.ip().is_loopback();
         match auth {
-            ProfileAuth::ApiKey => {}
             ProfileAuth::Oauth => {
                 self.note(format!(
                     "{path}: signing in is not part of this version; API keys open the profile"
@@ -148,7 +147,7 @@ impl Resolver<'_> {
                     "{path}: whoever reaches the hub may call every tool, because `auth` is `none`"
                 ));
             }
-            ProfileAuth::None => {}
+            ProfileAuth::ApiKey | ProfileAuth::None => {}
         }
     }
 }

@@ -1,0 +1,20 @@
+//! Malformed and dishonest input, from clients and from servers: each row
+//! names the exact answer, that no server was contacted, and that the refusal
+//! is in the trail.
+
+mod credentials;
+mod fields;
+mod framing;
+mod headers;
+mod host_and_origin;
+mod lists;
+mod messages;
+mod names;
+mod paths;
+mod secrets;
+mod server_answers;
+mod server_streams;
+mod session_ids;
+mod slow;
+mod stage;
+mod tenants;

@@ -1,0 +1,129 @@
+//! Servers whose lists have no end, no shape, or no sense: their part is
+//! labelled, everybody else's is there.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use trunkline_tests::connection::call_params;
+use trunkline_tests::hub::TestHub;
+use trunkline_tests::mcp_client::LegacyClient;
+use trunkline_tests::raw_server::{RawCall, RawServer, Step, http, tool};
+use trunkline_tests::scripted::{Script, ScriptedServer};
+
+/// The page of a list that this kind of server answers with.
+fn page(kind: &str, call: &RawCall) -> Value {
+    let cursor = call.params["cursor"].as_str().unwrap_or_default();
+    match kind {
+        "cyclic" => {
+            let next = if cursor == "a" { "b" } else { "a" };
+            json!({ "tools": [tool(&format!("t{next}"))], "nextCursor": next })
+        }
+        "endless" => {
+            let number = cursor.parse::<u32>().unwrap_or_default() + 1;
+            json!({ "tools": [tool(&format!("t{number}"))], "nextCursor": number.to_string() })
+        }
+        "its own cursor" => json!({ "tools": [tool("t")], "nextCursor": "same" }),
+        "an empty cursor" => json!({ "tools": [tool("t")], "nextCursor": "" }),
+        "a null cursor" => json!({ "tools": [tool("t")], "nextCursor": null }),
+        "a number as list" => json!({ "tools": 7 }),
+        "entries of any kind" => {
+            json!({ "tools": [7, null, [], {}, { "name": 7 }, { "name": "" }, tool("t"), tool("t")] })
+        }
+        "an array as result" => json!([tool("t")]),
+        "too many" => {
+            let page = cursor.parse::<u32>().unwrap_or_default();
+            let tools: Vec<Value> = (0..300).map(|number| tool(&format!("t{page}_{number}"))).collect();
+            json!({ "tools": tools, "nextCursor": (page + 1).to_string() })
+        }
+        _ => json!({ "tools": [tool("t")] }),
+    }
+}
+
+/// What is left of each, and why if it is missing.
+const KINDS: [(&str, usize, Option<&str>); 9] = [
+    ("cyclic", 0, Some("tools/list repeats a cursor: its pages never end")),
+    ("endless", 0, Some("tools/list has more than 200 pages")),
+    ("its own cursor", 0, Some("tools/list repeats a cursor: its pages never end")),
+    ("an empty cursor", 1, None),
+    ("a null cursor", 1, None),
+    ("a number as list", 0, Some("tools/list")),
+    ("an array as result", 0, Some("tools/list has a malformed result: an object is expected")),
+    ("too many", 0, Some("tools/list lists more than 20000 entries")),
+    ("plain", 1, None),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_an_end_harms_nobody_else() -> Result<()> {
+    let mut servers = Vec::new();
+    let (mut catalogue, mut selection) = (String::new(), String::new());
+    for (number, (kind, ..)) in KINDS.into_iter().enumerate() {
+        let server = RawServer::start(move |call| {
+            (call.method == "tools/list").then(|| {
+                vec![Step::Write(http("200 OK", "application/json", &call.answer_with(&page(kind, call))))]
+            })
+        })
+        .await?;
+        catalogue.push_str(&format!("  s{number}: {{ url: {:?} }}\n", server.url));
+        selection.push_str(&format!("s{number}: {{}}, "));
+        servers.push(server);
+    }
+    let honest = ScriptedServer::start(Script::new("honest", 3)).await?;
+    let hub = TestHub::start(&format!(
+        "limits: {{ response_bytes: 1000000 }}\nservers:\n{catalogue}  honest: {{ url: {:?} }}\nprofiles:\n  \
+         team: {{ auth: none, servers: {{ {selection}honest: {{}} }} }}\n",
+        honest.url
+    ))
+    .await?;
+    let started = Instant::now();
+    let client = LegacyClient::connect(hub.endpoint("team")).await?;
+    let answer = client.request("tools/list", "{}").await?;
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    let result = answer.result_value()?;
+    let of = |prefix: &str| {
+        let tools = result["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
+        tools.iter().filter(|tool| tool["name"].as_str().is_some_and(|name| name.starts_with(prefix))).count()
+    };
+    for (number, (kind, count, why)) in KINDS.into_iter().enumerate() {
+        assert_eq!(of(&format!("s{number}__")), count, "{kind}");
+        let gap = &result["_meta"]["io.trunkline/servers"][format!("s{number}")];
+        match why {
+            None => assert!(gap.is_null(), "{kind}: {gap}"),
+            Some(why) => {
+                assert_eq!(gap["state"], "failing", "{kind}: {gap}");
+                let detail = gap["detail"].as_str().context("no detail")?;
+                assert!(detail.contains(why), "{kind}: {detail}");
+            }
+        }
+    }
+    assert_eq!(of("honest__"), 3);
+    let called = client.request("tools/call", &call_params("honest__tool_000", r#"{"text":"x"}"#)).await?;
+    assert_eq!(called.first_text()?, "honest/tool_000: x");
+    assert!(servers[1].received_of("tools/list") <= 201, "it is not asked for ever");
+    Ok(())
+}
+
+/// Entries that are no tools are left out; two of the same name are one or
+/// told apart, never one in place of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_are_no_tools_are_left_out() -> Result<()> {
+    let server = RawServer::start(|call| {
+        (call.method == "tools/list").then(|| {
+            let body = call.answer_with(&page("entries of any kind", call));
+            vec![Step::Write(http("200 OK", "application/json", &body))]
+        })
+    })
+    .await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  raw: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ raw: {{}} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let client = LegacyClient::connect(hub.endpoint("team")).await?;
+    let result = client.request("tools/list", "{}").await?.result_value()?;
+    let tools = result["tools"].as_array().context("no tools")?;
+    assert!(tools.iter().all(|tool| tool["name"].is_string()), "{result}");
+    let names: Vec<_> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert!(names.contains(&"raw__t"), "{names:?}");
+    Ok(())
+}
