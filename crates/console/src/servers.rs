@@ -82,7 +82,8 @@ pub(crate) async fn logs(State(admin): State<Admin>, Path(name): Path<String>) -
     let lines = ServerName::new(&name).ok().and_then(|name| admin.hub.upstreams().logs(&name));
     let answer = match lines {
         Some(lines) => {
-            let lines = lines.into_iter().map(|line| Line { at: line.at.to_string(), text: line.text }).collect();
+            let lines =
+                lines.into_iter().map(|line| Line { at: line.at.to_string(), text: line.text }).collect();
             Json(Logs { lines }).into_response()
         }
         None => no_such("server", &name),

@@ -13,4 +13,4 @@ mod method;
 pub mod upstream;
 
 pub use downstream::router;
-pub use hub::{Hub, HubConfig, Limits, Parts, Missing, Probe, ShownTool};
+pub use hub::{Hub, HubConfig, Limits, Missing, Parts, Probe, ShownTool};

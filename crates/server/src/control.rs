@@ -172,7 +172,8 @@ impl Control {
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn changed(self) -> anyhow::Result<()> {
         let exchange = self.exchange(http::Method::POST, "/api/v1/changes");
-        let (status, _) = tokio::time::timeout(PATIENCE, exchange).await.context("the hub did not answer in time")??;
+        let (status, _) =
+            tokio::time::timeout(PATIENCE, exchange).await.context("the hub did not answer in time")??;
         anyhow::ensure!(status.is_success(), "the hub answered {status}");
         Ok(())
     }
@@ -180,8 +181,11 @@ impl Control {
     async fn exchange(self, method: http::Method, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
         let (mut requests, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(self.stream)).await?;
-        let request =
-            http::Request::builder().method(method).uri(path).header(http::header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "localhost")
+            .body(Empty::<Bytes>::new())?;
         let answer = async move {
             let response = requests.send_request(request).await?;
             let status = response.status();

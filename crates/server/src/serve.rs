@@ -103,7 +103,11 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
-        let admin = Admin { hub: Arc::clone(&core.hub), resource: Arc::clone(&core.resource), public_url: public_url.clone() };
+        let admin = Admin {
+            hub: Arc::clone(&core.hub),
+            resource: Arc::clone(&core.resource),
+            public_url: public_url.clone(),
+        };
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),

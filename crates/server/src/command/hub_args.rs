@@ -8,9 +8,9 @@ use trunkline_model::{ProfileName, ServerName, SystemClock};
 use trunkline_storage::Store;
 
 use crate::DataDir;
+use crate::config::{self, Config, ConfigErrors, suggestion};
 use crate::control::Control;
 use crate::output::Output;
-use crate::config::{self, Config, ConfigErrors, suggestion};
 
 /// The file that counts when none is named.
 const USUAL_FILE: &str = "trunkline.yaml";

@@ -22,7 +22,10 @@ pub(super) async fn run(name: &ProfileName, hub: &HubArgs, output: Output) -> an
     }
     for missing in &tools.missing {
         let detail = missing.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        output.note(format_args!("the tools of {} are missing, it is {}{detail}", missing.server, missing.state));
+        output.note(format_args!(
+            "the tools of {} are missing, it is {}{detail}",
+            missing.server, missing.state
+        ));
     }
     output.result(table, &tools);
     Ok(Outcome::Done)
