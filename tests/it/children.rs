@@ -192,6 +192,7 @@ async fn ten_thousand_calls_in_a_thousand_sessions_leave_nothing() -> Result<()>
     .await?;
     let process = hub.id()?;
     let key = hub.create_key("team").await?;
+    hub.until_listed(&hub.endpoint("team").with_key(&key)).await?;
     load(&hub, &key, SESSIONS / 5).await.with_context(|| hub.output())?;
     let children = facts::children(process)?;
     let resident = facts::resident_kib(process)?;

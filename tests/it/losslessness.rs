@@ -53,6 +53,7 @@ impl Pair {
         ))
         .await?;
         let endpoint = hub.endpoint("team");
+        hub.until_listed(&endpoint).await?;
         let through = match era {
             Era::Legacy => Connection::Legacy(LegacyClient::connect(endpoint).await?),
             Era::Modern => Connection::Modern(ModernClient::new(endpoint)),

@@ -51,6 +51,7 @@ impl Target {
 
     async fn of(hub: TestHub, prefix: &'static str) -> Result<Self> {
         let key = hub.create_key("team").await?;
+        hub.until_listed(&hub.endpoint("team").with_key(&key)).await?;
         Ok(Self { url: hub.url("team"), key, prefix, hub: Some(hub) })
     }
 

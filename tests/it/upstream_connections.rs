@@ -23,6 +23,7 @@ async fn a_call_at_the_moment_node_closes_is_answered() -> Result<()> {
         server.url
     ))
     .await?;
+    hub.until_listed(&hub.endpoint("team")).await?;
     let mut calls = Vec::new();
     // Sessions of their own have connections of their own; each pauses a little longer than the one before.
     for number in 0..20 {

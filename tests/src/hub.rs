@@ -9,12 +9,18 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::http::Endpoint;
+use crate::mcp_client::ModernClient;
 use crate::process::{self, Process};
 
 /// A start takes well under a second; the limit is for a loaded machine.
 const START: Duration = Duration::from_secs(20);
 /// Children get SIGTERM and then SIGKILL before the hub ends.
 const STOP: Duration = Duration::from_secs(20);
+
+/// What a list says of servers that it lacks.
+const MISSING: &str = "io.trunkline/servers";
+const WARM_LOOKS: usize = 200;
+const WARM_PAUSE: Duration = Duration::from_millis(200);
 
 /// A running hub. Its folder goes and its process ends when this is dropped.
 #[derive(Debug)]
@@ -58,6 +64,21 @@ impl TestHub {
     /// A profile's endpoint without a credential.
     pub fn endpoint(&self, profile: &str) -> Endpoint {
         Endpoint::new(&self.url(profile))
+    }
+
+    /// Waits until the servers behind `endpoint` have listed their tools to its
+    /// caller: starting a server is not what most tests are about, and on a
+    /// loaded machine it takes longer than a client's patience.
+    pub async fn until_listed(&self, endpoint: &Endpoint) -> Result<()> {
+        let client = ModernClient::new(endpoint.clone());
+        for _ in 0..WARM_LOOKS {
+            let list = client.request("tools/list", "{}").await.with_context(|| self.output())?;
+            if list.result_value()?["_meta"][MISSING].is_null() {
+                return Ok(());
+            }
+            tokio::time::sleep(WARM_PAUSE).await;
+        }
+        bail!("the servers did not start:\n{}", self.output())
     }
 
     /// The id of the hub's process.

@@ -7,6 +7,7 @@
 pub(crate) mod cell;
 pub(crate) mod fetch;
 pub(crate) mod lists;
+pub(crate) mod mirrored;
 pub(crate) mod names;
 pub(crate) mod page;
 pub(crate) mod resources;

@@ -43,7 +43,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_bytes: 4 << 20, list_wait: Duration::from_secs(10) }
+        Self { request_bytes: 4 << 20, list_wait: Duration::from_secs(5) }
     }
 }
 
@@ -287,12 +287,12 @@ impl Hub {
     }
 
     /// The tool behind a name that the caller used.
-    pub(crate) async fn tool(&self, request: &Request, name: &str) -> Option<Target> {
+    pub(crate) async fn tool(&self, request: &Request, name: &str) -> Option<Arc<Target>> {
         self.named(request, name, View::tool).await
     }
 
     /// The prompt behind a name that the caller used.
-    pub(crate) async fn prompt(&self, request: &Request, name: &str) -> Option<Target> {
+    pub(crate) async fn prompt(&self, request: &Request, name: &str) -> Option<Arc<Target>> {
         self.named(request, name, View::prompt).await
     }
 
@@ -300,34 +300,47 @@ impl Hub {
         &self,
         request: &Request,
         name: &str,
-        find: impl for<'a> Fn(&'a View, &str) -> Option<&'a Target>,
-    ) -> Option<Target> {
-        if view::is_transparent(&request.profile) {
-            let (server, _) = request.profile.servers().next()?;
-            return Some(Target { server: server.clone(), own: name.to_owned(), description: None });
-        }
+        find: impl for<'a> Fn(&'a View, &str) -> Option<&'a Arc<Target>>,
+    ) -> Option<Arc<Target>> {
         let cell = self.view_cell(request);
-        if let Some(target) = find(&cell.current(), name) {
-            return Some(target.clone());
+        let listed = || find(&cell.current(), name).cloned();
+        if let Some(target) = listed() {
+            return Some(target);
+        }
+        if view::is_transparent(&request.profile) {
+            // What the server does not list it may know all the same.
+            let (server, _) = request.profile.servers().next()?;
+            return Some(
+                self.when_listed(&cell, listed).await.unwrap_or_else(|| Target::unlisted(server, name)),
+            );
         }
         // The name may be of a server that has not listed anything yet, or
         // that is listing anew: that one alone is waited for.
         for list in cell.cells.iter().filter(|list| !list.is_fresh()) {
             let server = &list.key.server;
-            let selection = request.profile.servers().find(|(known, _)| *known == server)?.1;
-            let prefix = selection.prefix.as_deref().unwrap_or(server.as_str());
+            let prefix = request.profile.selection(server)?.prefix.as_deref().unwrap_or(server.as_str());
             let Some(rest) = after_prefix(name, prefix) else { continue };
             self.catalog.refresh(list);
             list.settled(self.limits.list_wait).await;
-            if let Some(target) = find(&cell.current(), name) {
-                return Some(target.clone());
+            if let Some(target) = listed() {
+                return Some(target);
             }
             if !list.has_lists() && !prefix.is_empty() {
                 // The call itself says why the server cannot be asked.
-                return Some(Target { server: server.clone(), own: rest.to_owned(), description: None });
+                return Some(Target::unlisted(server, rest));
             }
         }
-        None
+        // A list may have become fresh between the two looks.
+        listed()
+    }
+
+    /// Looks again once the profile's servers have listed something.
+    async fn when_listed<T>(&self, cell: &ViewCell, look: impl Fn() -> Option<T>) -> Option<T> {
+        for list in cell.cells.iter().filter(|list| !list.has_lists()) {
+            self.catalog.refresh(list);
+            list.first_answer(self.limits.list_wait).await;
+        }
+        look()
     }
 
     /// The server behind a resource URI that the caller used.

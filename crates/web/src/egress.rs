@@ -25,7 +25,7 @@ use resolver::PublicResolver;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than what common servers keep, so that we rarely meet a connection just being closed.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const POOL_IDLE_PER_HOST: usize = 256;
 
 /// The outbound client could not be made.

@@ -33,7 +33,7 @@ async fn what_is_not_one_good_key_opens_nothing() -> Result<()> {
         stage.accepts(&stage.call().set("Authorization", format!("{scheme}{key}"))).await?;
     }
     stage.accepts(&stage.call().without("Authorization").with("X-Api-Key", &key)).await?;
-    let mut rows = vec![
+    let rows = vec![
         row("none", stage.call().without("Authorization"), MISSING),
         row(
             "in a cookie",
@@ -62,6 +62,13 @@ async fn what_is_not_one_good_key_opens_nothing() -> Result<()> {
             SEVERAL,
         ),
     ];
+    stage.refuses(rows).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_almost_a_key_opens_nothing() -> Result<()> {
+    let stage = Stage::set().await?;
+    let key = stage.key.clone();
     let malformed = [
         String::new(),
         "Bearer".to_owned(),
@@ -79,17 +86,9 @@ async fn what_is_not_one_good_key_opens_nothing() -> Result<()> {
         format!("Bearer {}", "a".repeat(20_000)),
         "Bearer ' OR 1=1 --".to_owned(),
     ];
-    for value in malformed {
-        rows.push(row(value.clone(), stage.call().set("Authorization", value), MALFORMED));
-    }
+    let row_of = |value: String| row(value.clone(), stage.call().set("Authorization", value), MALFORMED);
+    let mut rows: Vec<Row> = malformed.into_iter().map(row_of).collect();
     rows.push(row("Latin-1", stage.call().set("Authorization", b"Bearer \xe9"), MALFORMED));
-    // Keys with a right checksum that no hub ever gave out, or another did.
-    for foreign in ["tlk_00000000000000000000000000000000000000000000rWWnH"] {
-        if foreign.len() == key.len() {
-            let request = stage.call().set("Authorization", format!("Bearer {foreign}"));
-            rows.push(row(foreign, request, MALFORMED));
-        }
-    }
     stage.refuses(rows).await
 }
 

@@ -102,15 +102,13 @@ async fn a_body_without_a_certain_end_is_refused() -> Result<()> {
     rows.push(row("a folded header", stage.call().with("X-Folded", "a\r\n b"), BROKEN));
     rows.push(row("a NUL in a header", stage.call().with("X-Null", "a\0b"), BROKEN));
     rows.push(row("a space in a name", stage.call().with("X Space", "a"), BROKEN));
-    for body in ["ffffffffffffffff1\r\n", "-1\r\nx\r\n0\r\n\r\n", "x\r\n\r\n", "5\r\nabc", "\r\n0\r\n\r\n"] {
+    for body in ["ffffffffffffffff1\r\n", "-1\r\nx\r\n0\r\n\r\n", "x\r\n\r\n", "\r\n0\r\n\r\n"] {
         let request = stage.call().unmeasured().with("Transfer-Encoding", "chunked").body(body);
         rows.push(row(format!("the chunk {body:?}"), request, MALFORMED));
     }
     let long = format!("1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(40_000));
     let request = stage.call().unmeasured().with("Transfer-Encoding", "chunked").body(long);
     rows.push(row("a long chunk extension", request, MALFORMED));
-    // What never comes is waited for; here the client closes its side.
-    rows.retain(|row| row.name != "the chunk \"5\\r\\nabc\"");
     stage.refuses(rows).await
 }
 

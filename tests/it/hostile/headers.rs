@@ -117,7 +117,7 @@ async fn metadata_that_is_missing_or_malformed_is_refused() -> Result<()> {
     let no_version = refused(400, -32602, "_meta needs \"io.modelcontextprotocol/protocolVersion\"");
     let not_spoken = refused(400, -32022, "protocol version \"2099-01-01\" is not spoken here");
     let future = with_meta(&META.replace(MODERN, "2099-01-01")).set("MCP-Protocol-Version", "2099-01-01");
-    let mut rows = vec![
+    let rows = vec![
         row(
             "no _meta",
             modern(&stage).body(body("tools/call", &[r#""name":"scripted__tool_000""#])),
@@ -158,6 +158,13 @@ async fn metadata_that_is_missing_or_malformed_is_refused() -> Result<()> {
         ),
         row("a version of the future", future, not_spoken),
     ];
+    stage.refuses(rows).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_of_another_era_is_not_found() -> Result<()> {
+    let stage = Stage::set().await?;
+    let mut rows = Vec::new();
     for method in ["initialize", "ping", "no/such", "logging/setLevel"] {
         let request =
             modern(&stage).without("Mcp-Name").set("Mcp-Method", method).body(body(method, &[META]));

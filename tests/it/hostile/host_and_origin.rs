@@ -192,3 +192,42 @@ async fn no_answer_is_shared_with_other_origins() -> Result<()> {
     }
     Ok(())
 }
+
+/// HTTP/2 without TLS, where the host stands in `:authority`.
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_is_judged_alike() -> Result<()> {
+    let stage = Stage::set().await?;
+    let address: std::net::SocketAddr = stage.address().parse()?;
+    // Another test of this process may have installed it.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    #[expect(clippy::disallowed_methods, reason = "a client of the hub, not the hub's own")]
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .no_proxy()
+        .resolve("evil.example", address)
+        .resolve("localhost", address)
+        .build()?;
+    let known = stage.server.requests();
+    let ask = async |host: &str, origin: Option<&str>| {
+        let url = format!("http://{host}:{}/mcp/red", address.port());
+        let mut request = client
+            .post(url)
+            .bearer_auth(&stage.key)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-session-id", &stage.session)
+            .body(super::stage::call("scripted__tool_000", "{}"));
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let response = request.send().await?;
+        assert_eq!(response.version(), reqwest::Version::HTTP_2);
+        anyhow::Ok(response.status().as_u16())
+    };
+    assert_eq!(ask("evil.example", None).await?, 403);
+    assert_eq!(ask("localhost", Some("http://evil.example")).await?, 403);
+    assert_eq!(ask("localhost", Some("null")).await?, 403);
+    stage.server.assert_untouched_since(known)?;
+    assert_eq!(ask("localhost", None).await?, 200);
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Servers whose lists have no end, no shape, or no sense: their part is
 //! labelled, everybody else's is there.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -64,8 +65,8 @@ async fn a_list_without_an_end_harms_nobody_else() -> Result<()> {
             })
         })
         .await?;
-        catalogue.push_str(&format!("  s{number}: {{ url: {:?} }}\n", server.url));
-        selection.push_str(&format!("s{number}: {{}}, "));
+        writeln!(catalogue, "  s{number}: {{ url: {:?} }}", server.url)?;
+        write!(selection, "s{number}: {{}}, ")?;
         servers.push(server);
     }
     let honest = ScriptedServer::start(Script::new("honest", 3)).await?;
@@ -125,5 +126,28 @@ async fn entries_that_are_no_tools_are_left_out() -> Result<()> {
     assert!(tools.iter().all(|tool| tool["name"].is_string()), "{result}");
     let names: Vec<_> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
     assert!(names.contains(&"raw__t"), "{names:?}");
+    Ok(())
+}
+
+/// However many ask for a list at once, the server is asked once for each of
+/// its lists.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_lists_reaches_a_server_once() -> Result<()> {
+    let server = ScriptedServer::start(Script::new("one", 5)).await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  one: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ one: {{}} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let askers = (0..50).map(|_| async {
+        let client = LegacyClient::connect(hub.endpoint("team")).await?;
+        for _ in 0..4 {
+            assert_eq!(client.request("tools/list", "{}").await?.entries("tools")?.len(), 5);
+        }
+        anyhow::Ok(())
+    });
+    futures_util::future::try_join_all(askers).await?;
+    assert_eq!(server.received_of("tools/list"), 1);
+    assert_eq!(server.received_of("server/discover"), 1);
     Ok(())
 }

@@ -101,7 +101,9 @@ async fn deep_and_large_bodies_are_refused() -> Result<()> {
     let nested = |open: &str, close: &str, times: usize| {
         with(&format!(r#"{{"text":{}1{}}}"#, open.repeat(times), close.repeat(times)))
     };
-    stage.accepts(&stage.request().body(nested("[", "]", 125))).await?;
+    let known = stage.server.requests();
+    assert_eq!(stage.send(&stage.request().body(nested("[", "]", 125))).await?.status, 200);
+    assert_eq!(stage.server.requests(), known + 1, "as deep as it may be, it is forwarded");
     let brackets = format!(r#"{{"text":"{}"}}"#, "[{".repeat(1_000));
     stage.accepts(&stage.request().body(with(&brackets))).await?;
     stage.accepts(&stage.request().body(good() + &" ".repeat(LARGEST - good().len()))).await?;
@@ -200,12 +202,12 @@ async fn arguments_pass_as_they_were_written() -> Result<()> {
         r#"{ "text" : "x" , "t\u0065xt" : "y" }"#,
         r#"{"text":"<\/script>\u2028"}"#,
     ] {
+        // The scripted server may be unable to read it: what counts is what reached it.
         let response = stage.send(&stage.request().body(with(arguments))).await?;
         assert_eq!(response.status, 200, "{}", response.text());
         let received = stage.server.received();
-        let last = received.iter().rev().find(|one| one.method.as_deref() == Some("tools/call"));
-        let body = &last.context(arguments)?.body;
-        assert!(body.contains(arguments), "{arguments} became {body}");
+        let body = &received.last().context(arguments)?.body;
+        assert!(body.contains(&format!(r#""arguments":{arguments}"#)), "{arguments} became {body}");
     }
     Ok(())
 }

@@ -69,13 +69,13 @@ async fn servers_do_not_take_each_others_names() -> Result<()> {
             })
         }
     };
-    // `a` + `b__c` and `a__b` + `c` make the same name.
-    let first = RawServer::start(named(&["b__c", "x.y", "same"])).await?;
-    let second = RawServer::start(named(&["c", "same"])).await?;
+    // Clients fold case and take `.` and `-` for `_`: to them, names of both servers are the same.
+    let first = RawServer::start(named(&["pay", "x.y", "X-Y"])).await?;
+    let second = RawServer::start(named(&["first__pay", "First-_Pay"])).await?;
     let third = ScriptedServer::start(Script::new("honest", 1)).await?;
     let hub = TestHub::start(&format!(
         "servers:\n  first: {{ url: {:?} }}\n  second: {{ url: {:?} }}\n  honest: {{ url: {:?} }}\nprofiles:\n  \
-         team: {{ auth: none, servers: {{ first: {{ prefix: a }}, second: {{ prefix: a__b }}, honest: {{}} }} }}\n",
+         team: {{ auth: none, servers: {{ first: {{}}, second: {{ prefix: \"\" }}, honest: {{}} }} }}\n",
         first.url, second.url, third.url
     ))
     .await?;
@@ -88,7 +88,7 @@ async fn servers_do_not_take_each_others_names() -> Result<()> {
             anyhow::Ok(entry["name"].as_str().unwrap_or_default().to_owned())
         })
         .collect::<Result<_>>()?;
-    let mut distinct = names.clone();
+    let mut distinct: Vec<_> = names.iter().map(|name| name.to_lowercase().replace('-', "_")).collect();
     distinct.sort();
     distinct.dedup();
     assert_eq!(distinct.len(), 6, "{names:?}");
@@ -109,7 +109,7 @@ async fn servers_do_not_take_each_others_names() -> Result<()> {
         let names = calls.iter().filter(|call| call.method == "tools/call");
         names.map(|call| call.params["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(own(&first), ["b__c", "x.y", "same"], "each under its own name");
-    assert_eq!(own(&second), ["c", "same"], "each under its own name");
+    assert_eq!(own(&first), ["pay", "x.y", "X-Y"], "each under its own name");
+    assert_eq!(own(&second), ["first__pay", "First-_Pay"], "each under its own name");
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! no request to somebody else.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,14 +12,14 @@ use trunkline_tests::process::{self, Process};
 use trunkline_tests::raw::{self, RawRequest};
 use trunkline_tests::raw_server::{RawCall, RawServer, Step, http};
 
-use super::stage;
-
 const BEARER: &str = "canary-bearer-of-the-server";
 const HEADER: &str = "canary-header-of-the-server";
 const ENVIRONMENT: &str = "canary-environment-of-a-child";
-const QUERY: &str = "canary-query-of-a-url";
 const ARGUMENT: &str = "canary-argument-of-a-call";
 const RESULT: &str = "canary-result-of-a-call";
+
+/// What would retitle a terminal and forge a line of a log.
+const CONTROL: &str = "x\u{1b}]0;retitled\u{7}\nforged=line";
 
 /// A hub that logs everything, with a secret in every place that takes one.
 struct Scene {
@@ -36,10 +37,10 @@ impl Scene {
         let binary = hub::binary()?.display().to_string();
         let configuration = format!(
             "servers:\n  \
-             raw: {{ url: \"{url}?key={QUERY}\", era: legacy, auth: {{ bearer: {BEARER} }}, headers: {{ X-Server-Key: \"${{CANARY}}\" }} }}\n  \
+             raw: {{ url: \"{url}\", era: legacy, auth: {{ bearer: {BEARER} }}, headers: {{ X-Server-Key: \"${{CANARY}}\" }} }}\n  \
              child: {{ command: {binary:?}, args: [sample-server], env: {{ TOKEN: {ENVIRONMENT} }} }}\n  \
              broken: {{ command: {binary:?}, args: [no-such-command], env: {{ TOKEN: {ENVIRONMENT} }} }}\n  \
-             gone: {{ url: \"http://127.0.0.1:1/mcp?key={QUERY}\", auth: {{ bearer: {BEARER} }} }}\n\
+             gone: {{ url: \"http://127.0.0.1:1/mcp\", auth: {{ bearer: {BEARER} }} }}\n\
              profiles:\n  team: {{ auth: api_key, servers: {{ raw: {{}}, child: {{}}, broken: {{}}, gone: {{}} }} }}\n",
             url = server.url,
         );
@@ -110,7 +111,8 @@ impl Scene {
             ("tools/call", json!({ "name": "child__fail", "arguments": argument })),
             ("tools/call", json!({ "name": "broken__x", "arguments": argument })),
             ("tools/call", json!({ "name": "gone__x", "arguments": argument })),
-            ("no/such", json!({})),
+            ("tools/call", json!({ "name": CONTROL })),
+            (CONTROL, json!({})),
         ] {
             let request =
                 self.request().with("Mcp-Session-Id", &session).body(rpc(method, &params.to_string()));
@@ -125,7 +127,7 @@ impl Scene {
             self.request().with("Mcp-Session-Id", "nobody's").body(rpc("ping", "{}")),
         ] {
             let response = self.send(broken).await?;
-            said += &format!("{:?} {}", response.headers, response.text());
+            write!(said, "{:?} {}", response.headers, response.text())?;
         }
         Ok(said)
     }
@@ -136,7 +138,8 @@ impl Scene {
 }
 
 fn rpc(method: &str, params: &str) -> String {
-    trunkline_tests::message::request("1", method, params)
+    let method = method.replace('\u{1b}', "\\u001b").replace('\n', "\\n").replace('\u{7}', "\\u0007");
+    trunkline_tests::message::request("1", &method, params)
 }
 
 fn answer(call: &RawCall) -> Option<Vec<Step>> {
@@ -186,9 +189,11 @@ async fn no_secret_is_said_or_written() -> Result<()> {
     assert!(trail.contains("raw") && trail.contains("tools/call"), "{trail}");
     let log = scene.process.output();
     assert!(log.contains("TRACE") || log.contains("DEBUG"), "the log is verbose: {log}");
+    assert!(!log.contains("\u{1b}]0;"), "no control sequence of a caller is in it");
+    assert!(!log.lines().any(|line| line.starts_with("forged")), "no line of a caller is in it");
     said.push(("the log", log));
     let keys = [scene.key.as_str(), &scene.key["tlk_".len() + 8..]];
-    let canaries = [BEARER, HEADER, ENVIRONMENT, QUERY, ARGUMENT, RESULT, "-of-the-caller"];
+    let canaries = [BEARER, HEADER, ENVIRONMENT, ARGUMENT, RESULT, "-of-the-caller"];
     for (place, text) in &said {
         for canary in canaries.iter().chain(&keys) {
             let around = text.find(canary).map(|at| {
@@ -230,6 +235,5 @@ async fn no_header_of_the_caller_reaches_a_server() -> Result<()> {
         let whole = format!("{:?} {}", call.headers, call.body);
         assert!(!whole.contains(&scene.key) && !whole.contains("of-the-caller"), "{whole}");
     }
-    assert!(!stage::call("x", "{}").is_empty());
     Ok(())
 }

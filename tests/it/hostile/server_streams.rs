@@ -9,6 +9,7 @@ use trunkline_tests::connection::call_params;
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::LegacyClient;
 use trunkline_tests::message::{Answer, ErrorObject};
+use trunkline_tests::raw::{RawConnection, RawRequest};
 use trunkline_tests::raw_server::{RawCall, RawServer, Step, chunk, chunked_head};
 
 const LARGEST: usize = 65_536;
@@ -246,5 +247,36 @@ async fn progress_without_an_end_is_given_up() -> Result<()> {
     assert_eq!(answer.error()?.data, fault("", "timed_out").data);
     assert!(answer.before.len() > 10, "it lived beyond the first 500 ms: {}", answer.before.len());
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    Ok(())
+}
+
+/// A client that asks and then reads nothing holds no place at the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_is_given_up() -> Result<()> {
+    let server = RawServer::start(|call| {
+        (call.method == "tools/call" && call.text() == "flood").then(|| {
+            let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": "x".repeat(60_000) } });
+            let drip = chunk(format!("data: {log}\n\n").as_bytes());
+            vec![Step::Write(chunked_head("text/event-stream")), Step::Drip(drip, Duration::from_millis(1))]
+        })
+    })
+    .await?;
+    let (hub, client) = hub_over(&server).await?;
+    let body = super::stage::call("tool", r#"{"text":"flood"}"#);
+    let address = hub.base().trim_start_matches("http://");
+    let request = RawRequest::new("POST", "/mcp/team")
+        .with("Host", address)
+        .with("Content-Type", "application/json")
+        .with("Mcp-Session-Id", client.session().unwrap_or_default())
+        .body(body);
+    let mut deaf = RawConnection::open(address).await?;
+    deaf.send(&request.bytes()).await?;
+    super::stage::until_async(async || {
+        let trail = hub.cli(&["audit", "export", "--json"]).await?;
+        Ok(trail.contains("the server did not answer within"))
+    })
+    .await?;
+    assert_eq!(call(&client, "good").await?.first_text()?, "ok");
+    drop(deaf);
     Ok(())
 }

@@ -84,6 +84,9 @@ async fn an_id_is_its_owners_until_it_ends() -> Result<()> {
     let mut all = rows(&stage, "a colleague's key", |request| {
         request.set("Authorization", format!("Bearer {colleague}"))
     });
+    all.extend(rows(&stage, "a colleague's key and an event id", |request| {
+        request.set("Authorization", format!("Bearer {colleague}")).with("Last-Event-Id", "1")
+    }));
     let elsewhere = rows(&stage, "a key of another profile", |request| {
         let target = request.target.replace("red", "blue");
         let method = request.method.clone();
@@ -108,6 +111,27 @@ async fn an_id_is_its_owners_until_it_ends() -> Result<()> {
     }
     assert_eq!(stage.server.received_of("tools/call"), known);
     Ok(())
+}
+
+/// A profile that the operator took away takes its sessions and keys with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_gone_is_gone_at_once() -> Result<()> {
+    let stage = Stage::set().await?;
+    stage.accepts(&stage.call()).await?;
+    stage.hub.rewrite_configuration(&format!(
+        "limits: {{ request_bytes: {} }}\nservers:\n  scripted: {{ url: {:?} }}\nprofiles:\n  \
+         blue: {{ auth: api_key, servers: {{ scripted: {{}} }} }}\n",
+        super::stage::LARGEST,
+        stage.server.url
+    ))?;
+    super::stage::until_async(async || Ok(stage.send(&stage.call()).await?.status == 404)).await?;
+    let gone = unread(404, -32600, "there is no profile named \"red\" here");
+    let rows = ["POST", "GET", "DELETE"].iter().map(|method| Row {
+        name: (*method).to_owned(),
+        request: stage.call().aimed(method, "/mcp/red"),
+        refusal: gone,
+    });
+    stage.refuses(rows.collect()).await
 }
 
 /// `initialize` gives an id of its own, whatever id it was sent with.

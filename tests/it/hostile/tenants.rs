@@ -12,7 +12,7 @@ use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
 use trunkline_tests::message;
 use trunkline_tests::raw_server::{RawServer, Step, chunk, chunked_head, http};
-use trunkline_tests::scripted::{Holds, Script, ScriptedServer};
+use trunkline_tests::scripted::{Eras, Holds, Script, ScriptedServer};
 
 async fn hub_over(url: &str, more: &str) -> Result<TestHub> {
     TestHub::start(&format!(
@@ -167,6 +167,40 @@ async fn an_id_used_twice_at_once_harms_only_its_user() -> Result<()> {
     server.release();
     for (call, text) in [(one, "a"), (two, "b"), (others, "c")] {
         assert_eq!(call.await??.json()?["result"]["content"][0]["text"], format!("one/tool_000: {text}"));
+    }
+    Ok(())
+}
+
+/// What a server remembers of one caller it does not show to another: each
+/// key has sessions of its own at the server, each session where the operator
+/// wants that, and none that another had before.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_share_no_session_at_a_server() -> Result<()> {
+    for (instances, expected) in [("per_user", 2), ("per_session", 3), ("shared", 1)] {
+        let server = ScriptedServer::start(Script::new("one", 1).eras(Eras::Legacy)).await?;
+        let hub = hub_over(&server.url, &format!(", instances: {instances}")).await?;
+        let key = hub.create_key("red").await?;
+        let red = hub.endpoint("red").with_key(&key);
+        let clients = [
+            LegacyClient::connect(red.clone()).await?,
+            LegacyClient::connect(red).await?,
+            session(&hub, "blue").await?,
+        ];
+        let mut used = Vec::new();
+        for client in &clients {
+            for _ in 0..2 {
+                let params = call_params("one__tool_000", "{}");
+                client.request("tools/call", &params).await?.result()?;
+                let received = server.received();
+                let call = received.iter().rev().find(|one| one.method.as_deref() == Some("tools/call"));
+                let id = call.and_then(|call| call.headers.get("mcp-session-id")).context("no session")?;
+                used.push(id.to_str()?.to_owned());
+            }
+        }
+        assert!(used.chunks(2).all(|pair| pair[0] == pair[1]), "{instances}: {used:?}");
+        let distinct: BTreeSet<_> = used.iter().collect();
+        assert_eq!(distinct.len(), expected, "{instances}: {used:?}");
+        assert!(clients.iter().all(|client| !used.iter().any(|id| client.session() == Some(id))));
     }
     Ok(())
 }

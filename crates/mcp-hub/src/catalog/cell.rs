@@ -117,14 +117,22 @@ impl ListCell {
             let meanwhile = state.phase == Phase::Stale;
             state.lists = Some(lists);
             state.phase = if meanwhile { Phase::Stale } else { Phase::Fresh(now) };
+            self.another_generation();
         });
-        self.generation.fetch_add(1, Ordering::AcqRel);
         self.missed.swap(false, Ordering::AcqRel) || changed
     }
 
     pub(crate) fn fail(&self, why: String, now: Timestamp) {
-        self.state.send_modify(|state| state.phase = Phase::Failed { at: now, why });
-        // The label of this server's part changes.
+        self.state.send_modify(|state| {
+            state.phase = Phase::Failed { at: now, why };
+            // The label of this server's part changes.
+            self.another_generation();
+        });
+    }
+
+    /// To be called while the state is locked: whoever is woken by the change
+    /// must not find a view of the old state that looks current.
+    fn another_generation(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 

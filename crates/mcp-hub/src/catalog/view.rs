@@ -10,6 +10,7 @@ use trunkline_profiles::EffectiveProfile;
 use super::ListKind;
 use super::cell::{ListCell, Phase};
 use super::lists::{Entry, ServerLists};
+use super::mirrored::{self, Mirrored};
 use super::names::Names;
 use super::page::Listing;
 use super::resources::{ResourceIndex, ResourceTarget};
@@ -23,6 +24,16 @@ pub(crate) struct Target {
     pub own: String,
     /// The server's words on it, for people.
     pub description: Option<String>,
+    /// Arguments that the server wants in headers too.
+    pub mirrored: Vec<Mirrored>,
+}
+
+impl Target {
+    /// What is called before its server has said anything of it.
+    pub(crate) fn unlisted(server: &ServerName, own: &str) -> Arc<Self> {
+        let (server, own) = (server.clone(), own.to_owned());
+        Arc::new(Self { server, own, description: None, mirrored: Vec::new() })
+    }
 }
 
 /// A server whose part of the lists is missing or old, and why.
@@ -37,8 +48,8 @@ pub(crate) struct Gap {
 #[derive(Debug, Default)]
 pub(crate) struct View {
     listings: [Listing; 4],
-    tools: HashMap<String, Target>,
-    prompts: HashMap<String, Target>,
+    tools: HashMap<String, Arc<Target>>,
+    prompts: HashMap<String, Arc<Target>>,
     resources: ResourceIndex,
     pub greetings: Vec<(ServerName, Arc<crate::upstream::Greeting>)>,
     pub gaps: Vec<Gap>,
@@ -49,11 +60,11 @@ impl View {
         &self.listings[kind as usize]
     }
 
-    pub(crate) fn tool(&self, name: &str) -> Option<&Target> {
+    pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Target>> {
         self.tools.get(name)
     }
 
-    pub(crate) fn prompt(&self, name: &str) -> Option<&Target> {
+    pub(crate) fn prompt(&self, name: &str) -> Option<&Arc<Target>> {
         self.prompts.get(name)
     }
 
@@ -61,7 +72,7 @@ impl View {
         self.resources.resolve(uri)
     }
 
-    pub(crate) fn tools(&self) -> impl Iterator<Item = (&String, &Target)> {
+    pub(crate) fn tools(&self) -> impl Iterator<Item = (&String, &Arc<Target>)> {
         self.tools.iter()
     }
 
@@ -191,10 +202,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn target(server: &ServerName, entry: &Entry) -> Target {
+fn target(server: &ServerName, entry: &Entry) -> Arc<Target> {
     let description =
         entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
-    Target { server: server.clone(), own: entry.key.clone(), description }
+    let mirrored = mirrored::of_tool(&entry.json);
+    Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored })
 }
 
 fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {

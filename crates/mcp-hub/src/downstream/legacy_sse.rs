@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::answer::{self, Answer, RpcError};
 use super::entry::{self, Entry, Named, bad};
 use super::events::{self, Source};
+use super::modern;
 use super::session::Session;
 use super::streamable::{Open, SESSION_NOT_FOUND, SessionStream, request};
 use crate::Hub;
@@ -103,6 +104,9 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
         Ok(message) => message,
         Err(refusal) => return refusal,
     };
+    if let Err(error) = modern::check_claims(&parts.headers, &message) {
+        return entry.refuse(Some(&message), &error).await;
+    }
     let session = hub.sessions.find_live(&token, &entry.caller);
     let Some((session, outbox)) = session.and_then(|session| {
         let outbox = session.outbox.get()?.clone();

@@ -43,9 +43,14 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
     }
     let place = fields.range(0);
     match request.hub.tool(request, &name).await {
-        Some(target) => {
-            Ok(Destination { kind: Kind::Tool, server: target.server, own: target.own, shown: name, place })
-        }
+        Some(target) => Ok(Destination {
+            kind: Kind::Tool,
+            server: target.server.clone(),
+            own: target.own.clone(),
+            shown: name,
+            place,
+            target: Some(target),
+        }),
         None => {
             let error = forward::not_found(Kind::Tool, &name, request.era);
             Err((Reason::NotInProfile, Some(name), error))

@@ -23,7 +23,11 @@ pub(super) async fn answer(request: &Request) -> Answer {
     };
     let (kind, shown, place, target) = match reference {
         Reference::Prompt(name, place) => {
-            let target = request.hub.prompt(request, &name).await.map(|found| (found.server, found.own));
+            let target = request
+                .hub
+                .prompt(request, &name)
+                .await
+                .map(|found| (found.server.clone(), found.own.clone()));
             (Kind::Prompt, name, place, target)
         }
         Reference::Resource(uri, place) => {
@@ -34,7 +38,7 @@ pub(super) async fn answer(request: &Request) -> Answer {
     match target {
         Some((server, own)) => {
             let place = Some(place);
-            forward::forward(request, Destination { kind, server, own, shown, place }).await
+            forward::forward(request, Destination { kind, server, own, shown, place, target: None }).await
         }
         None => {
             let error = forward::not_found(kind, &shown, request.era);

@@ -1,5 +1,6 @@
 //! The way of a request to its server and back, the same for every method.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use trunkline_profiles::{Kind, Permit, Refusal};
 
 use super::relay::{self, Patience, Relay};
 use super::{Request, meta};
+use crate::catalog::mirrored;
+use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
 use crate::jsonrpc::{Fields, code, splice, text};
@@ -27,6 +30,8 @@ pub(super) struct Destination {
     /// Where the name stands in the parameters, quotes included; nothing is
     /// replaced when it is the server's own.
     pub place: Option<std::ops::Range<usize>>,
+    /// What is known of the tool or prompt; none for a resource.
+    pub target: Option<Arc<Target>>,
 }
 
 /// Asks the one door, then the server.
@@ -70,16 +75,7 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
 async fn run(request: &Request, destination: Destination, permit: Permit) -> Answer {
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = request.session.as_ref().map(|session| session.start(request.id(), cancel.clone()));
-    let exchange = exchange(request.clone(), destination, permit, cancel, running);
-    if request.era == Era::Modern {
-        return relay::patiently(request, exchange).await;
-    }
-    let (done, answer) = tokio::sync::oneshot::channel();
-    request.hub.tasks.spawn(async move {
-        // A client that went away gets no answer.
-        let _ = done.send(exchange.await);
-    });
-    relay::patiently(request, async { answer.await.unwrap_or(Answer::Nothing) }).await
+    relay::patiently(request, exchange(request.clone(), destination, permit, cancel, running)).await
 }
 
 async fn exchange(
@@ -179,7 +175,18 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outg
         method: method.to_owned(),
         body: Bytes::from(body),
         name: named.then(|| destination.own.clone()),
-        param_headers: Vec::new(),
+        param_headers: param_headers(destination, lease.greeting().era, params),
+    }
+}
+
+/// The headers that a modern server wants beside a tool's arguments.
+fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(String, String)> {
+    match &destination.target {
+        Some(target) if era == Era::Modern && !target.mirrored.is_empty() => {
+            let arguments = Fields::find(params, ["arguments"]).ok().and_then(|fields| fields.raw(0));
+            mirrored::headers(&target.mirrored, arguments)
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -19,8 +19,9 @@ pub(super) async fn answer(request: &Request) -> Answer {
     };
     match request.hub.prompt(request, &name).await {
         Some(target) => {
-            let (server, own) = (target.server, target.own);
-            let destination = Destination { kind: Kind::Prompt, server, own, shown: name, place };
+            let (server, own) = (target.server.clone(), target.own.clone());
+            let destination =
+                Destination { kind: Kind::Prompt, server, own, shown: name, place, target: None };
             forward::forward(request, destination).await
         }
         None => {

@@ -1,5 +1,7 @@
 //! The way back: the answer, and what comes before it.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use trunkline_model::Outcome;
 use trunkline_profiles::{Kind, Permit};
+use trunkline_web::Tasks;
 
 use super::forward::{self, Destination, upstream_error};
 use super::{Request, audit_unavailable, logging};
@@ -22,20 +25,19 @@ use crate::upstream::{Era, OpenExchange, UpstreamError};
 /// comments keep the connection alive.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Waits for the answer; turns to an event stream when it takes long.
+/// Waits for the answer; turns to an event stream when it takes long. What
+/// happens when the client goes away is the era's to say.
 pub(super) async fn patiently(
     request: &Request,
     answer: impl Future<Output = Answer> + Send + 'static,
 ) -> Answer {
-    let mut answer = Box::pin(answer);
+    let mut answer = Pending::new(request, Box::pin(answer));
     tokio::select! {
         biased;
         answer = &mut answer => return answer,
         () = tokio::time::sleep(QUIET), if request.takes_stream => {}
     }
     let (sender, messages) = mpsc::channel(QUEUE);
-    // A modern client cancels by closing the stream: the answer is dropped
-    // with it, and with the answer the request upstream.
     let modern = request.era == Era::Modern;
     request.hub.tasks.spawn(async move {
         let answer = tokio::select! {
@@ -46,6 +48,48 @@ pub(super) async fn patiently(
         pass_on(answer, &sender).await;
     });
     Answer::Stream(messages)
+}
+
+type BoxedAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// An answer under way. Dropped before it is there, a modern client's request
+/// is cancelled with it, and a legacy client's runs on by itself: to
+/// disconnect is not to cancel (2025-11-25, basic/transports).
+struct Pending {
+    answer: Option<BoxedAnswer>,
+    /// Where it runs on; none for a modern client.
+    tasks: Option<Tasks>,
+}
+
+impl Pending {
+    fn new(request: &Request, answer: BoxedAnswer) -> Self {
+        let tasks = (request.era == Era::Legacy).then(|| request.hub.tasks.clone());
+        Self { answer: Some(answer), tasks }
+    }
+}
+
+impl Future for Pending {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let Some(answer) = &mut self.answer else { return Poll::Ready(Answer::Nothing) };
+        let polled = answer.as_mut().poll(context);
+        if polled.is_ready() {
+            self.answer = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let (Some(answer), Some(tasks)) = (self.answer.take(), &self.tasks) {
+            tasks.spawn(async move {
+                // The client that asked is gone; the trail has the outcome.
+                drop(answer.await);
+            });
+        }
+    }
 }
 
 async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
@@ -324,5 +368,27 @@ impl Relay {
         Some(Bytes::from(format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_buys_time_but_not_for_ever() {
+        let each = Duration::from_secs(10);
+        let start = Instant::now();
+        Patience::new(each).ended().await;
+        assert_eq!(start.elapsed(), each);
+        let start = Instant::now();
+        let mut patience = Patience::new(each);
+        let mut renewals = 0;
+        while tokio::time::timeout(each / 2, patience.ended()).await.is_err() {
+            patience.renew();
+            renewals += 1;
+        }
+        assert_eq!(start.elapsed(), each * LONGEST);
+        assert!(renewals > LONGEST);
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn read(request: &Request) -> Answer {
     match request.hub.resource(request, &uri).await {
         Some(target) => {
             let (server, own) = (target.server, target.uri);
-            let destination = Destination { kind: Kind::Resource, server, own, shown: uri, place };
+            let destination =
+                Destination { kind: Kind::Resource, server, own, shown: uri, place, target: None };
             forward::forward(request, destination).await
         }
         None => {

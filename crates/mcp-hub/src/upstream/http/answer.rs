@@ -27,7 +27,7 @@ impl Wire {
     /// Reads the response to the request `id`.
     pub(super) async fn read(&self, id: u64, response: Response) -> Result<Answer, Failure> {
         if !response.status().is_success() {
-            return self.read_refusal(id, response).await;
+            return Box::pin(self.read_refusal(id, response)).await;
         }
         match MediaType::of(response.headers()) {
             MediaType::Json => {

@@ -37,7 +37,8 @@ async fn begin(wire: &Arc<Wire>, outgoing: &Outgoing) -> Result<Begun, Failure> 
         Answer::Stream(stream) => stream,
     };
     let mut answers = Answers::new(Arc::clone(wire), outgoing.id, stream);
-    let first = answers.next().await?;
+    // On the heap, like refusals: the future of a plain answer is moved often and stays small.
+    let first = Box::pin(answers.next()).await?;
     if first.method().is_none() {
         return Ok(Begun::Done(first));
     }

@@ -139,7 +139,7 @@ impl Wire {
             headers::mirror_method(&mut headers, message.method().unwrap_or_default());
         }
         let response = self.send(Method::POST, headers, Some(body)).await?;
-        if response.status().is_success() { Ok(()) } else { Err(self.refusal(response).await) }
+        if response.status().is_success() { Ok(()) } else { Err(Box::pin(self.refusal(response)).await) }
     }
 
     /// POSTs a message that has no answer and that nobody waits for; a
