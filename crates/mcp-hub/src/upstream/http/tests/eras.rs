@@ -14,73 +14,51 @@ fn sse_only(asked: &Asked) -> axum::response::Response {
     }
 }
 
+/// A legacy server but for its answer to `server/discover`.
+fn discover_or_legacy(
+    asked: &Asked,
+    discover: impl FnOnce(&Asked) -> axum::response::Response,
+) -> axum::response::Response {
+    if asked.what() == "server/discover" { discover(asked) } else { legacy(asked, |_| status(405)) }
+}
+
+const OLDER_VERSIONS: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no","data":{"supported":["2025-11-25"]}}}"#;
+const BOTH_VERSIONS: &str = r#"{"supportedVersions":["2025-11-25","2026-07-28"],"capabilities":{}}"#;
+
+/// Servers and the era that each of them speaks.
+const SERVERS: &[(&str, Script, Era)] = &[
+    ("modern", |asked| modern(asked, |_| status(500)), Era::Modern),
+    ("everything", |asked| legacy(asked, |_| status(405)), Era::Legacy),
+    ("404", |asked| discover_or_legacy(asked, |_| status(404)), Era::Legacy),
+    (
+        "unknown method",
+        |asked| discover_or_legacy(asked, |asked| json_body(200, &error_text(&asked.id(), -32601))),
+        Era::Legacy,
+    ),
+    (
+        "a web page",
+        |asked| discover_or_legacy(asked, |_| ([("content-type", "text/html")], "<p>").into_response()),
+        Era::Legacy,
+    ),
+    ("older versions", |asked| discover_or_legacy(asked, |_| json_body(400, OLDER_VERSIONS)), Era::Legacy),
+    (
+        "both, as events",
+        |asked| discover_or_legacy(asked, |asked| events(&data(&result_text(&asked.id(), BOTH_VERSIONS)))),
+        Era::Modern,
+    ),
+];
+
 #[tokio::test]
 async fn the_era_is_found_with_as_few_questions_as_possible() {
-    let cases: &[(&str, Script, &[&str], Era)] = &[
-        ("modern", |asked| modern(asked, |_| status(500)), &["server/discover"], Era::Modern),
-        (
-            "everything",
-            |asked| legacy(asked, |_| status(405)),
-            &["server/discover", "initialize"],
-            Era::Legacy,
-        ),
-        (
-            "says 404",
-            |asked| {
-                if asked.what() == "server/discover" { status(404) } else { legacy(asked, |_| status(405)) }
-            },
-            &["server/discover", "initialize"],
-            Era::Legacy,
-        ),
-        (
-            "unknown method",
-            |asked| match asked.what() {
-                "server/discover" => json_body(200, &error_text(&asked.id(), -32601)),
-                _ => legacy(asked, |_| status(405)),
-            },
-            &["server/discover", "initialize"],
-            Era::Legacy,
-        ),
-        (
-            "a web page",
-            |asked| match asked.what() {
-                "server/discover" => ([("content-type", "text/html")], "<p>").into_response(),
-                _ => legacy(asked, |_| status(405)),
-            },
-            &["server/discover", "initialize"],
-            Era::Legacy,
-        ),
-        (
-            "only older versions",
-            |asked| match asked.what() {
-                "server/discover" => json_body(
-                    400,
-                    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no","data":{"supported":["2025-11-25"]}}}"#,
-                ),
-                _ => legacy(asked, |_| status(405)),
-            },
-            &["server/discover", "initialize"],
-            Era::Legacy,
-        ),
-        (
-            "dual, as events",
-            |asked| match asked.what() {
-                "server/discover" => events(&data(&result_text(
-                    &asked.id(),
-                    r#"{"supportedVersions":["2025-11-25","2026-07-28"],"capabilities":{}}"#,
-                ))),
-                _ => legacy(asked, |_| status(405)),
-            },
-            &["server/discover"],
-            Era::Modern,
-        ),
-    ];
-    for (name, script, questions, era) in cases {
+    for (name, script, era) in SERVERS {
         let mut server = Scripted::start(script).await;
         let connection = connected(&server.url).await;
         assert_eq!(connection.greeting().era, *era, "{name}");
-        let asked = server.so_far();
-        assert_eq!(&asked[..questions.len()], *questions, "{name}");
+        let questions = match era {
+            Era::Modern => &["server/discover"][..],
+            Era::Legacy => &["server/discover", "initialize", "notifications/initialized"],
+        };
+        assert_eq!(&server.so_far()[..questions.len()], questions, "{name}");
     }
 }
 
