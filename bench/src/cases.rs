@@ -23,6 +23,8 @@ use crate::upstream::{SERVERS, TOOLS};
 
 /// A share of the requests that warms up and is not measured.
 const WARM_UP_SHARE: usize = 10;
+/// Fewer sessions than requests: a hub keeps the sessions that nobody ended, up to a bound.
+const SESSION_SHARE: usize = 4;
 const STARTS: usize = 5;
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -99,11 +101,12 @@ impl Bench {
         }
         let (process, _) = hub.start().await?;
         figures.idle_bytes = Some(process.resident_bytes()?);
-        let hub = Measured { name: "hub", process: &process, target: hub.target.clone() };
-        self.measure_load(Some(&hub), wanted, &mut figures).await?;
+        self.measure_load(Some(&measured(&hub, &process)), wanted, &mut figures).await?;
         figures.after_load_bytes = Some(process.resident_bytes()?);
+        drop(process);
         if wanted.contains(&Case::Memory) {
-            memory::measure(self.size.sessions, &hub, &mut figures).await?;
+            let (fresh, _) = hub.start().await?;
+            memory::measure(self.size.sessions, &measured(&hub, &fresh), &mut figures).await?;
         }
         Ok(figures)
     }
@@ -130,15 +133,16 @@ impl Bench {
 
     async fn measure_calls(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
         let plain = Ask { body: call_tool("tool_0_0"), answer_bytes: 1000 };
+        let count = self.size.requests;
         let mut rounds = Rounds::default();
         for _ in 0..self.size.rounds {
             for measured in [self.direct(), self.through_nginx(None)] {
-                rounds.add(measured.name, self.round(&measured, plain.clone()).await?);
+                rounds.add(measured.name, self.round(&measured, count, plain.clone()).await?);
             }
             if let Some(hub) = hub {
                 let name = first_tool(&hub.target).await?;
                 let ask = Ask { body: call_tool(&name), ..plain.clone() };
-                rounds.add("hub", self.round(hub, ask).await?);
+                rounds.add("hub", self.round(hub, count, ask).await?);
             }
         }
         figures.rows.extend(rounds.rows("tools/call, 1 KiB"));
@@ -152,44 +156,46 @@ impl Bench {
         Connection::open(&setter, 0).await?.send(Method::PUT, list.clone()).await?;
         figures.list_bytes = Some(list.len());
         let ask = Ask { body: list_tools(), answer_bytes: list.len() };
+        let count = self.size.requests;
         let mut rounds = Rounds::default();
         for _ in 0..self.size.rounds {
             let nginx = self.through_nginx(Some("/list"));
-            rounds.add("nginx", self.round(&nginx, ask.clone()).await?);
-            rounds.add("hub", self.round(hub, ask.clone()).await?);
+            rounds.add("nginx", self.round(&nginx, count, ask.clone()).await?);
+            rounds.add("hub", self.round(hub, count, ask.clone()).await?);
         }
         figures.rows.extend(rounds.rows("tools/list, 10 x 30 tools"));
         Ok(())
     }
 
     async fn measure_sessions(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
+        let count = self.size.requests / SESSION_SHARE;
         let mut rounds = Rounds::default();
         for _ in 0..self.size.rounds {
             for measured in [self.direct(), self.through_nginx(None)] {
-                rounds.add(measured.name, self.round(&measured, SetUpSession).await?);
+                rounds.add(measured.name, self.round(&measured, count, SetUpSession).await?);
             }
             if let Some(hub) = hub {
-                rounds.add("hub", self.round(hub, SetUpSession).await?);
+                rounds.add("hub", self.round(hub, count, SetUpSession).await?);
             }
         }
         figures.rows.extend(rounds.rows("session set-up"));
         Ok(())
     }
 
-    async fn round(&self, measured: &Measured<'_>, step: impl Step) -> Result<Round> {
+    async fn round(&self, measured: &Measured<'_>, count: usize, step: impl Step) -> Result<Round> {
         let mut connections = Vec::new();
         for index in 0..self.size.connections {
             let mut connection = Connection::open(&measured.target, index).await?;
             connection.set_up_session().await?;
             connections.push(connection);
         }
-        let warm_up = self.size.requests / WARM_UP_SHARE;
+        let warm_up = count / WARM_UP_SHARE;
         load::run(&mut connections, warm_up, step.clone()).await?;
         let before = measured.process.cpu_seconds()?;
-        let latencies = load::run(&mut connections, self.size.requests, step).await?;
+        let latencies = load::run(&mut connections, count, step).await?;
         let cpu_seconds = measured.process.cpu_seconds()? - before;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-        let requests = self.size.requests as f64;
+        let requests = count as f64;
         Ok(Round { cpu_micros: cpu_seconds * 1e6 / requests, latencies })
     }
 
@@ -203,6 +209,10 @@ impl Bench {
         let target = Target { address: self.nginx.address, paths, key: None };
         Measured { name: "nginx", process: &self.nginx.process, target }
     }
+}
+
+fn measured<'a>(hub: &Hub, process: &'a Process) -> Measured<'a> {
+    Measured { name: "hub", process, target: hub.target.clone() }
 }
 
 /// The median time from the start of the process to its first answer, in milliseconds.

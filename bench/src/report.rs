@@ -40,7 +40,6 @@ pub(crate) struct Figures {
     pub(crate) start_to_first_answer_ms: Option<f64>,
     pub(crate) idle_bytes: Option<u64>,
     pub(crate) after_load_bytes: Option<u64>,
-    pub(crate) before_sessions_bytes: Option<u64>,
     pub(crate) sessions_bytes: Option<u64>,
     pub(crate) streams_bytes: Option<u64>,
 }
@@ -56,7 +55,6 @@ impl Figures {
             start_to_first_answer_ms: None,
             idle_bytes: None,
             after_load_bytes: None,
-            before_sessions_bytes: None,
             sessions_bytes: None,
             streams_bytes: None,
         }
@@ -103,7 +101,6 @@ pub(crate) fn print(figures: &Figures) -> Result<()> {
     let memory = [
         ("idle", figures.idle_bytes),
         ("after the load", figures.after_load_bytes),
-        ("before the sessions", figures.before_sessions_bytes),
         ("with sessions", figures.sessions_bytes),
         ("with their streams", figures.streams_bytes),
     ];

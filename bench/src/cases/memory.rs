@@ -7,9 +7,9 @@ use super::Measured;
 use crate::load::Connection;
 use crate::report::Figures;
 
-/// Opens `sessions` sessions over a few connections, then a stream for each.
+/// Opens `sessions` sessions at a hub that has done nothing yet, each on a
+/// connection of its own, then the stream of each.
 pub(super) async fn measure(sessions: usize, hub: &Measured<'_>, figures: &mut Figures) -> Result<()> {
-    let before = hub.process.resident_bytes()?;
     let mut connections = Vec::with_capacity(sessions);
     for index in 0..sessions {
         let mut connection = Connection::open(&hub.target, index).await?;
@@ -25,7 +25,6 @@ pub(super) async fn measure(sessions: usize, hub: &Measured<'_>, figures: &mut F
         }
         streams.push(stream);
     }
-    figures.before_sessions_bytes = Some(before);
     figures.sessions_bytes = Some(with_sessions);
     figures.streams_bytes = Some(hub.process.resident_bytes()?);
     Ok(())

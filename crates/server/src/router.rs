@@ -1,17 +1,21 @@
 //! Every route of the hub's listener.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use trunkline_mcp_hub::Hub;
-use trunkline_model::{Clock, ProfileAuth};
+use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
 use trunkline_oauth::metadata::protected_resource;
-use trunkline_web::{Gate, Problem};
+use trunkline_profiles::{Guard, RefusedRequest};
+use trunkline_web::gate::GateRefusal;
+use trunkline_web::{Gate, Problem, RequestId};
 use url::Url;
+use uuid::Uuid;
 
 /// What a person sees who opens the address in a browser.
 const GREETING: &str = concat!(
@@ -41,6 +45,32 @@ pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, gate: Gate, clock: Arc<dy
         .fallback(nothing_here);
     trunkline_web::front(router, gate, clock)
 }
+
+/// Writes what the gate refuses to the trail, before the answer leaves.
+pub(crate) fn record_refusal(guard: Arc<Guard>) -> impl Fn(GateRefusal, &Request) -> BoxedEnd + Send + Sync {
+    move |refusal, request| {
+        let guard = Arc::clone(&guard);
+        let request_id = request.extensions().get::<RequestId>().map_or_else(Uuid::now_v7, |id| id.0);
+        let method = request.method().as_str().to_owned();
+        Box::pin(async move {
+            let refused = RefusedRequest {
+                request_id,
+                arrived: SystemClock.now(),
+                profile: None,
+                caller: None,
+                action: Action { method, server: None, target: None, shown_as: None },
+                decision: Decision::deny(Reason::BadRequest),
+                detail: refusal.to_string(),
+                request_bytes: 0,
+            };
+            if let Err(error) = guard.refuse(refused).await {
+                tracing::error!(%error, %request_id, "a refusal is not in the audit trail");
+            }
+        })
+    }
+}
+
+type BoxedEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// RFC 9728: where a client of an `auth: oauth` profile signs in.
 async fn resource_metadata(State(state): State<WellKnown>, Path(profile): Path<String>) -> Response {

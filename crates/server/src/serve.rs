@@ -102,6 +102,7 @@ impl Running {
         let control_socket = data.control_socket();
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
+        let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
         let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
         let admin = Admin {
             hub: Arc::clone(&core.hub),
@@ -137,6 +138,7 @@ impl Running {
 /// A hub without listeners, and what it stands on.
 pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
+    guard: Arc<Guard>,
     resource: Arc<Resource>,
     tasks: Tasks,
     audit: AuditLog,
@@ -157,8 +159,9 @@ impl Core {
         let resource =
             Resource::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
-            guard: Arc::new(Guard::new(audit.clone(), Arc::clone(&clock))),
+            guard: Arc::clone(&guard),
             resource: Arc::clone(&resource),
             session_sealer: store.vault().sealer("mcp-session")?,
             clock,
@@ -176,7 +179,7 @@ impl Core {
             tasks: tasks.clone(),
         });
         hub.apply(hub_config(config))?;
-        Ok(Self { hub, resource, tasks, audit, store })
+        Ok(Self { hub, guard, resource, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -7,7 +7,8 @@ use sqlx::AssertSqlSafe;
 use trunkline_model::Timestamp;
 use uuid::Uuid;
 
-use crate::database::{Database, Work, reading, within, writing};
+use crate::Store;
+use crate::database::{Database, Lease, leased, reading};
 use crate::error::StoreError;
 
 const HEAD: &str = "SELECT seq, hash FROM audit_event WHERE chain = $1 ORDER BY seq DESC LIMIT 1";
@@ -17,33 +18,24 @@ const CHAINS: &str = "SELECT DISTINCT chain FROM audit_event ORDER BY chain";
 #[cfg(test)]
 pub(crate) const STATEMENTS: &[&str] = &[HEAD, PAGE, CHAINS];
 
-/// Rows per statement, largest first. A fixed few, so that each statement is
-/// prepared once on a connection; powers of two, so that few make any number.
-const CHUNKS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+/// Rows for which a statement stands ready, largest first. A fixed few, so
+/// that each is prepared once on a connection; dense where batches are small,
+/// so that a small batch is not split.
+const SIZES: [usize; 14] = [64, 48, 32, 24, 16, 12, 8, 7, 6, 5, 4, 3, 2, 1];
 const COLUMNS: usize = 6;
+/// Appends on one connection before others that wait to write get their turn.
+const TURN: u32 = 64;
 
-static INSERTS: LazyLock<[Arc<str>; CHUNKS.len()]> = LazyLock::new(|| CHUNKS.map(insert_of));
+/// SQLite looks for a parameter's name in a list of all names, which takes as
+/// long as the square of their number; without names it need not look.
+static FOR_SQLITE: LazyLock<[Arc<str>; SIZES.len()]> =
+    LazyLock::new(|| SIZES.map(|rows| insert_of(rows, |_| "?".to_owned())));
+static FOR_POSTGRES: LazyLock<[Arc<str>; SIZES.len()]> =
+    LazyLock::new(|| SIZES.map(|rows| insert_of(rows, |number| format!("${number}"))));
 
 /// Number, time, hash before, hash, payload.
 type PageRow = (i64, i64, Vec<u8>, Vec<u8>, String);
 
-/// Runs one chunk's statement on a pool or a connection of either database.
-macro_rules! insert_chunk {
-    ($chunk:expr, $executor:expr) => {{
-        let (sql, rows) = $chunk;
-        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
-        for row in rows {
-            query = query
-                .bind(row.chain)
-                .bind(row.seq)
-                .bind(row.at.as_micros())
-                .bind(row.prev_hash.as_slice())
-                .bind(row.hash.as_slice())
-                .bind(row.payload.as_str());
-        }
-        query.execute($executor).await.map(drop)
-    }};
-}
 /// One stored line of one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -60,38 +52,26 @@ pub struct AuditRow {
     pub payload: String,
 }
 
-/// The repository of audit rows. Nothing in it changes or deletes one.
+/// Reads audit rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Audit<'a> {
     database: &'a Database,
 }
 
+/// Appends audit rows, which nothing changes or deletes. It keeps its
+/// connection from one batch to the next: to take one from the pool and to
+/// give it back costs a check of the connection, as much as a small batch.
+#[derive(Debug)]
+pub struct AuditAppender {
+    store: Arc<Store>,
+    lease: Option<Lease>,
+    /// Batches since the connection was taken.
+    appended: u32,
+}
+
 impl<'a> Audit<'a> {
     pub(crate) fn new(database: &'a Database) -> Self {
         Self { database }
-    }
-
-    /// Appends all of `rows` or none. They are durable against a killed
-    /// process when this returns (against a power cut: at the database's next
-    /// checkpoint on SQLite, at once on PostgreSQL).
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], also when a row with the same chain and
-    /// number is there already.
-    pub async fn append(self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        let on = || StoreError::on("append to the audit trail");
-        let mut chunks = Chunks(rows);
-        let Some(first) = chunks.next() else { return Ok(()) };
-        if first.1.len() == rows.len() {
-            // A single statement is a transaction by itself.
-            return writing!(self.database, pool => insert_chunk!(first, pool)).map_err(on());
-        }
-        let mut work = self.database.begin().await.map_err(on())?;
-        insert(&mut work, first).await.map_err(on())?;
-        for chunk in chunks {
-            insert(&mut work, chunk).await.map_err(on())?;
-        }
-        work.commit().await.map_err(on())
     }
 
     /// The last number and hash of a chain; none when it has no rows.
@@ -138,30 +118,94 @@ impl<'a> Audit<'a> {
     }
 }
 
-/// Splits rows into the largest chunks there is a statement for.
-struct Chunks<'a>(&'a [AuditRow]);
+impl AuditAppender {
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, lease: None, appended: 0 }
+    }
 
-impl<'a> Iterator for Chunks<'a> {
-    type Item = (&'static Arc<str>, &'a [AuditRow]);
+    /// How many of `waiting` rows to give to one [`AuditAppender::append`]:
+    /// a number for which a statement stands ready.
+    pub fn batch_of(waiting: usize) -> usize {
+        SIZES.into_iter().find(|size| *size <= waiting).unwrap_or(0)
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let which = CHUNKS.iter().position(|size| *size <= self.0.len())?;
-        let (chunk, rest) = self.0.split_at(CHUNKS[which]);
-        self.0 = rest;
-        Some((&INSERTS[which], chunk))
+    /// Appends all of `rows` or none, in one statement that is a transaction
+    /// by itself. They are durable against a killed process when this returns
+    /// (against a power cut: at the database's next checkpoint on SQLite, at
+    /// once on PostgreSQL). Rows by the thousand are more than a statement takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], also when a row with the same chain and
+    /// number is there already.
+    pub async fn append(&mut self, rows: &[AuditRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let appended = self.insert(rows).await;
+        self.appended += 1;
+        if appended.is_err() || self.appended >= TURN {
+            self.release();
+        }
+        appended.map_err(StoreError::on("append to the audit trail"))
+    }
+
+    /// Gives the connection back. To be called when nothing waits: as long as
+    /// it is kept, nobody else writes to SQLite, and closing the store waits.
+    pub fn release(&mut self) {
+        self.lease = None;
+        self.appended = 0;
+    }
+
+    /// Whether there is a connection to release.
+    pub fn is_holding(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    async fn insert(&mut self, rows: &[AuditRow]) -> Result<(), sqlx::Error> {
+        let database = self.store.database();
+        let sql = insert_for(database, rows.len());
+        let lease = match &mut self.lease {
+            Some(lease) => lease,
+            none => none.insert(database.lease().await?),
+        };
+        leased!(lease, connection => {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for row in rows {
+                query = query
+                    .bind(row.chain)
+                    .bind(row.seq)
+                    .bind(row.at.as_micros())
+                    .bind(row.prev_hash.as_slice())
+                    .bind(row.hash.as_slice())
+                    .bind(row.payload.as_str());
+            }
+            query.execute(connection).await.map(drop)
+        })
     }
 }
 
-async fn insert(work: &mut Work, chunk: (&'static Arc<str>, &[AuditRow])) -> Result<(), sqlx::Error> {
-    within!(work, connection => insert_chunk!(chunk, connection))
+/// The statement that inserts so many rows.
+fn insert_for(database: &Database, rows: usize) -> Arc<str> {
+    let ready = inserts(database);
+    match SIZES.iter().position(|size| *size == rows) {
+        Some(which) => Arc::clone(&ready[which]),
+        None if matches!(database, Database::Sqlite { .. }) => insert_of(rows, |_| "?".to_owned()),
+        None => insert_of(rows, |number| format!("${number}")),
+    }
 }
 
-/// The statement that inserts `rows` rows. Made of numbers only.
-fn insert_of(rows: usize) -> Arc<str> {
+pub(crate) fn inserts(database: &Database) -> &'static [Arc<str>] {
+    match database {
+        Database::Sqlite { .. } => FOR_SQLITE.as_slice(),
+        Database::Postgres(_) => FOR_POSTGRES.as_slice(),
+    }
+}
+
+/// The statement that inserts `rows` rows. Made of parameters only.
+fn insert_of(rows: usize, parameter: impl Fn(usize) -> String) -> Arc<str> {
     let mut sql = String::from("INSERT INTO audit_event (chain, seq, at, prev_hash, hash, payload) VALUES ");
     for row in 0..rows {
-        let parameters: Vec<String> =
-            (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
+        let parameters: Vec<String> = (1..=COLUMNS).map(|column| parameter(row * COLUMNS + column)).collect();
         sql.push_str(if row == 0 { "(" } else { ", (" });
         sql.push_str(&parameters.join(", "));
         sql.push(')');
@@ -174,9 +218,4 @@ fn digest(chain: Uuid, seq: i64, bytes: Vec<u8>) -> Result<[u8; 32], StoreError>
         what: "an audit row",
         detail: format!("number {seq} of chain {chain}: a hash has not 32 bytes"),
     })
-}
-
-#[cfg(test)]
-pub(crate) fn inserts() -> &'static [Arc<str>] {
-    INSERTS.as_slice()
 }

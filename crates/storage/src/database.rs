@@ -6,6 +6,7 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -15,7 +16,14 @@ use trunkline_model::Secret;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a statement waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-const SQLITE_READERS: u32 = 4;
+const SQLITE_READERS: u32 = 2;
+/// SQLite's page cache, for each connection; negative: in KiB.
+const SQLITE_CACHE: &str = "-2048";
+/// Pages (4 KiB each) of the log that are folded into the database at once. A
+/// page that is written often is then folded in seldom.
+const SQLITE_CHECKPOINT: &str = "4000";
+/// Prepared statements kept for each SQLite connection; more than there are.
+const SQLITE_STATEMENTS: usize = 40;
 const POSTGRES_CONNECTIONS: u32 = 10;
 /// The channel of `NOTIFY`; its payload is the topic.
 pub(crate) const NOTIFY_CHANNEL: &str = "trunkline_changes";
@@ -39,6 +47,13 @@ pub(crate) enum Database {
 pub(crate) enum Work {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
+}
+
+/// A connection that writes, taken from its pool until it is dropped.
+#[derive(Debug)]
+pub(crate) enum Lease {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 /// Evaluates one body on the pool that reads.
@@ -77,7 +92,23 @@ macro_rules! within {
     };
 }
 
-pub(crate) use {reading, within, writing};
+/// Evaluates one body on the connection of a lease.
+macro_rules! leased {
+    ($lease:expr, $connection:ident => $body:expr) => {
+        match $lease {
+            $crate::database::Lease::Sqlite(lease) => {
+                let $connection = &mut **lease;
+                $body
+            }
+            $crate::database::Lease::Postgres(lease) => {
+                let $connection = &mut **lease;
+                $body
+            }
+        }
+    };
+}
+
+pub(crate) use {leased, reading, within, writing};
 
 impl Database {
     pub(crate) async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
@@ -87,6 +118,11 @@ impl Database {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
+            .pragma("cache_size", SQLITE_CACHE)
+            .pragma("temp_store", "MEMORY")
+            .pragma("mmap_size", "0")
+            .pragma("wal_autocheckpoint", SQLITE_CHECKPOINT)
+            .statement_cache_capacity(SQLITE_STATEMENTS)
             .disable_statement_logging();
         let writing = reading.clone().journal_mode(SqliteJournalMode::Wal);
         let writer = SqlitePoolOptions::new()
@@ -125,6 +161,14 @@ impl Database {
             // A transaction that starts as a reader cannot wait its turn to write.
             Self::Sqlite { writer, .. } => Work::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Work::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Takes a connection that may write; each statement is its own transaction.
+    pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Lease::Sqlite(writer.acquire().await?),
+            Self::Postgres(pool) => Lease::Postgres(pool.acquire().await?),
         })
     }
 

@@ -25,7 +25,7 @@ mod vault;
 #[cfg(test)]
 mod conformance;
 
-pub use audit::{Audit, AuditRow};
+pub use audit::{Audit, AuditAppender, AuditRow};
 pub use changes::{Changes, Topic};
 pub use error::{OpenError, StoreError};
 pub use keys::Keys;

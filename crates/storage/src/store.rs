@@ -121,7 +121,6 @@ impl Store {
         self.database.close().await;
     }
 
-    #[cfg(test)]
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }

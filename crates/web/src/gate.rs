@@ -5,7 +5,8 @@
 mod authority;
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -24,7 +25,24 @@ use authority::Authority;
 /// Which names the hub answers to, and which pages may call it. As a layer it
 /// refuses every other request.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<Allowed>);
+pub struct Gate {
+    allowed: Arc<Allowed>,
+    witness: Option<Witness>,
+}
+
+/// Told of each refusal, and waited for before its answer leaves.
+#[derive(Clone)]
+struct Witness(Arc<Tell>);
+
+type Tell = dyn Fn(GateRefusal, &Request) -> BoxedEnd + Send + Sync;
+
+type BoxedEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Witness")
+    }
+}
 
 /// Whom to let through.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +126,18 @@ impl Gate {
             hosts.push(authority.clone().with_any_port());
             origins.push((scheme, authority));
         }
-        Ok(Self(Arc::new(Allowed { loopback: config.loopback, hosts, origins })))
+        Ok(Self { allowed: Arc::new(Allowed { loopback: config.loopback, hosts, origins }), witness: None })
+    }
+
+    /// The gate, with somebody who is told of each refusal and waited for
+    /// before its answer leaves: the trail.
+    #[must_use]
+    pub fn witnessed<F>(self, tell: impl Fn(GateRefusal, &Request) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let witness = Witness(Arc::new(move |refusal, request| Box::pin(tell(refusal, request))));
+        Self { witness: Some(witness), ..self }
     }
 
     /// Judges a request by its target, Host and Origin.
@@ -117,8 +146,8 @@ impl Gate {
     /// [`GateRefusal`] says what is wrong with it.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), GateRefusal> {
         let host = requested_host(uri, headers)?;
-        let known =
-            (self.0.loopback && host.is_loopback()) || self.0.hosts.iter().any(|name| name.covers(&host));
+        let known = (self.allowed.loopback && host.is_loopback())
+            || self.allowed.hosts.iter().any(|name| name.covers(&host));
         if !known {
             return Err(GateRefusal::ForeignHost);
         }
@@ -135,7 +164,11 @@ impl Gate {
         let (scheme, authority) =
             origin.to_str().ok().and_then(parse_origin).ok_or(GateRefusal::ForeignOrigin)?;
         let known = authority.is_loopback()
-            || self.0.origins.iter().any(|(allowed, name)| *allowed == scheme && name.covers(&authority));
+            || self
+                .allowed
+                .origins
+                .iter()
+                .any(|(allowed, name)| *allowed == scheme && name.covers(&authority));
         if known { Ok(()) } else { Err(GateRefusal::ForeignOrigin) }
     }
 }
@@ -201,7 +234,7 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response, Infallible>>>;
+    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -211,8 +244,14 @@ where
         match self.gate.check(request.uri(), request.headers()) {
             Ok(()) => Either::Left(self.inner.call(request)),
             Err(refusal) => {
-                let problem = Problem::new(refusal.status(), refusal.title()).detail(refusal.to_string());
-                Either::Right(ready(Ok(problem.into_response())))
+                let told = self.gate.witness.as_ref().map(|witness| (witness.0)(refusal, &request));
+                Either::Right(Box::pin(async move {
+                    if let Some(told) = told {
+                        told.await;
+                    }
+                    let problem = Problem::new(refusal.status(), refusal.title()).detail(refusal.to_string());
+                    Ok(problem.into_response())
+                }))
             }
         }
     }

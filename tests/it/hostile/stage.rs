@@ -124,7 +124,7 @@ impl Stage {
             let response = self.send(&request).await.with_context(|| name.clone())?;
             check(&request, &response, refusal).with_context(|| name.clone())?;
             self.server.assert_untouched_since(known).with_context(|| name.clone())?;
-            if let Refusal::Rpc { .. } = refusal {
+            if let Refusal::Rpc { .. } | Refusal::Problem { status: 400 | 403, .. } = refusal {
                 let id = response.header("x-request-id").with_context(|| name.clone())?;
                 audited.insert(id.to_owned(), name);
             }

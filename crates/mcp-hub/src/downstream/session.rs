@@ -103,6 +103,21 @@ impl Drop for Running {
     }
 }
 
+/// Makes room by a tenth at once: who opens sessions without end pays for one
+/// look at all of them in a thousand.
+fn drop_longest_idle(live: &mut HashMap<String, Arc<Session>>) {
+    let free = |session: &Arc<Session>| Arc::strong_count(session) == 1;
+    let mut used: Vec<i64> = live
+        .values()
+        .filter(|session| free(session))
+        .map(|session| session.last_used.load(Ordering::Relaxed))
+        .collect();
+    let Some(index) = (used.len() / 10).checked_sub(1) else { return };
+    let (_, newest_to_go, _) = used.select_nth_unstable(index);
+    let newest_to_go = *newest_to_go;
+    live.retain(|_, session| !free(session) || session.last_used.load(Ordering::Relaxed) > newest_to_go);
+}
+
 /// All sessions that this process knows.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -205,14 +220,7 @@ impl Sessions {
     fn keep(&self, token: String, session: Session) -> Arc<Session> {
         let mut live = self.live();
         if live.len() >= MOST_LIVE {
-            let oldest = live
-                .iter()
-                .filter(|(_, session)| Arc::strong_count(session) == 1)
-                .min_by_key(|(_, session)| session.last_used.load(Ordering::Relaxed))
-                .map(|(token, _)| token.clone());
-            if let Some(oldest) = oldest {
-                live.remove(&oldest);
-            }
+            drop_longest_idle(&mut live);
         }
         let session = Arc::clone(live.entry(token).or_insert_with(|| Arc::new(session)));
         drop(live);

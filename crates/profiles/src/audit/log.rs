@@ -1,26 +1,30 @@
 //! The writer: gathers what waits, hashes it into the chain, writes it in one
-//! transaction, and tells each caller.
+//! statement, and tells each caller. What came meanwhile is the next batch.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use trunkline_model::{AuditEvent, Clock, Timestamp};
-use trunkline_storage::Store;
+use trunkline_storage::{AuditAppender, Store};
 use uuid::Uuid;
 
 use super::chain::Head;
 
 /// Events that may wait before a request waits for a place.
 const QUEUE: usize = 8192;
-/// Events gathered for one transaction.
-const BATCH: usize = 256;
+/// Events taken from the queue at once; a batch is not larger than this.
+const GATHERED: usize = 64;
 /// Events kept for later while the database is away; then the oldest go.
 const BACKLOG: usize = 8192;
 /// How often a database that is away is tried again without new events.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the connection is kept for events that may follow.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// The trail cannot be written: what was to be recorded is not durable, and
 /// the answer must not leave. Trying again later is safe for the hub's part.
@@ -61,6 +65,7 @@ struct Entry {
 
 struct Writer {
     store: Arc<Store>,
+    appender: AuditAppender,
     head: Head,
     /// Whether a write failed, so that the stored head may differ from ours.
     in_doubt: bool,
@@ -74,7 +79,8 @@ impl AuditLog {
         let (queue, entries) = mpsc::channel(QUEUE);
         let (closing, close) = watch::channel(false);
         let (end, ended) = watch::channel(false);
-        let writer = Writer { store, head: Head::start_of(chain), in_doubt: false };
+        let appender = AuditAppender::new(Arc::clone(&store));
+        let writer = Writer { store, appender, head: Head::start_of(chain), in_doubt: false };
         tokio::spawn(async move {
             writer.run(entries, close).await;
             end.send_replace(true);
@@ -174,12 +180,12 @@ impl Entry {
 
 impl Writer {
     async fn run(mut self, mut entries: mpsc::Receiver<Entry>, mut close: watch::Receiver<bool>) {
-        let mut waiting: Vec<Entry> = Vec::with_capacity(BATCH);
+        let mut waiting: Vec<Entry> = Vec::with_capacity(GATHERED);
         let mut is_open = true;
         loop {
             let gathered = tokio::select! {
                 biased;
-                gathered = gather(&mut entries, &mut waiting) => gathered,
+                gathered = self.gather(&mut entries, &mut waiting) => gathered,
                 closing = close.wait_for(|close| *close), if is_open => {
                     is_open = false;
                     if closing.is_ok() {
@@ -190,7 +196,7 @@ impl Writer {
                 }
             };
             self.write(&mut waiting).await;
-            if gathered == Some(0) {
+            if gathered == Some(0) && (waiting.is_empty() || self.in_doubt) {
                 return waiting.iter().for_each(lose);
             }
             let surplus = waiting.len().saturating_sub(BACKLOG);
@@ -198,47 +204,70 @@ impl Writer {
         }
     }
 
-    /// Writes what waits and tells who waits. What fails keeps its place and
-    /// is tried again, but nobody waits for it any longer.
+    /// Waits for events and takes those that are there; none when it is time
+    /// to write what was left, zero when no more will come.
+    async fn gather(
+        &mut self,
+        entries: &mut mpsc::Receiver<Entry>,
+        waiting: &mut Vec<Entry>,
+    ) -> Option<usize> {
+        if self.in_doubt && !waiting.is_empty() {
+            return timeout(RETRY, entries.recv_many(waiting, GATHERED)).await.ok();
+        }
+        if !waiting.is_empty() {
+            return poll_fn(|context| match entries.poll_recv_many(context, waiting, GATHERED) {
+                Poll::Ready(gathered) => Poll::Ready(Some(gathered)),
+                Poll::Pending => Poll::Ready(None),
+            })
+            .await;
+        }
+        if self.appender.is_holding() {
+            if let Ok(gathered) = timeout(LINGER, entries.recv_many(waiting, GATHERED)).await {
+                return Some(gathered);
+            }
+            self.appender.release();
+        }
+        Some(entries.recv_many(waiting, GATHERED).await)
+    }
+
+    /// Writes one batch of what waits and tells who waits for it. What fails
+    /// keeps its place and is tried again, but nobody waits for it any longer.
     async fn write(&mut self, waiting: &mut Vec<Entry>) {
         let was_in_doubt = self.in_doubt;
-        let written = self.append(waiting).await;
-        for entry in waiting.iter_mut() {
-            entry.tell(written.clone());
-        }
-        match written {
+        let batch = AuditAppender::batch_of(waiting.len());
+        match self.append(&mut waiting[..batch]).await {
             Ok(()) => {
-                if was_in_doubt && !waiting.is_empty() {
+                if was_in_doubt && batch > 0 {
                     tracing::info!(events = waiting.len(), "the audit trail is written again");
                 }
-                waiting.clear();
+                waiting.drain(..batch).for_each(|mut entry| entry.tell(Ok(())));
             }
-            Err(error) if !was_in_doubt => {
-                tracing::error!(%error, "the audit trail cannot be written; no answer leaves until it can");
+            Err(error) => {
+                waiting.iter_mut().for_each(|entry| entry.tell(Err(error.clone())));
+                if !was_in_doubt {
+                    tracing::error!(%error, "the audit trail cannot be written; no answer leaves until it can");
+                }
             }
-            Err(_) => {}
         }
     }
 
-    async fn append(&mut self, waiting: &mut [Entry]) -> Result<(), AuditUnavailable> {
-        if waiting.is_empty() {
+    async fn append(&mut self, batch: &mut [Entry]) -> Result<(), AuditUnavailable> {
+        if batch.is_empty() {
             return Ok(());
         }
         if self.in_doubt {
             self.resolve_doubt().await?;
         }
         let mut head = self.head;
-        let rows: Vec<_> = waiting
-            .iter_mut()
-            .map(|entry| head.attach(entry.at, std::mem::take(&mut entry.payload)))
-            .collect();
-        let stored = self.store.audit().append(&rows).await;
+        let rows: Vec<_> =
+            batch.iter_mut().map(|entry| head.attach(entry.at, std::mem::take(&mut entry.payload))).collect();
+        let stored = self.appender.append(&rows).await;
         if stored.is_ok() || self.is_stored(head).await {
             self.head = head;
             return Ok(());
         }
         self.in_doubt = true;
-        for (entry, row) in waiting.iter_mut().zip(rows) {
+        for (entry, row) in batch.iter_mut().zip(rows) {
             entry.payload = row.payload;
         }
         stored.map_err(|error| AuditUnavailable::because(&error))
@@ -271,22 +300,14 @@ impl AuditUnavailable {
     }
 }
 
-/// Waits for events and takes all that are there; none when it is time to
-/// try what was left again, zero when no more will come.
-async fn gather(entries: &mut mpsc::Receiver<Entry>, waiting: &mut Vec<Entry>) -> Option<usize> {
-    if waiting.is_empty() {
-        return Some(entries.recv_many(waiting, BATCH).await);
-    }
-    timeout(RETRY, entries.recv_many(waiting, BATCH)).await.ok()
-}
-
 fn lose(entry: &Entry) {
     tracing::error!(event = entry.payload, "lost an audit event: it could not be written");
 }
 
-/// A new id of version 7 (RFC 9562 section 5.7) for this moment.
+/// A new id of version 7 (RFC 9562 section 5.7) for this moment. Its random
+/// part comes from the thread's generator, which asks the system only to
+/// reseed itself: an event needs no system call for its id.
 pub(crate) fn id_at(now: Timestamp) -> Uuid {
-    let micros = u64::try_from(now.as_micros()).unwrap_or(0);
-    let nanos = u32::try_from(micros % 1_000_000 * 1000).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix_time(micros / 1_000_000, nanos, 0, 0))
+    let milliseconds = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &rand::random()).into_uuid()
 }

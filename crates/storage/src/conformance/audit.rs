@@ -1,8 +1,10 @@
+use std::sync::Arc;
+
 use trunkline_model::Timestamp;
 use uuid::Uuid;
 
 use super::{on_both, store_at};
-use crate::{AuditRow, StoreError};
+use crate::{AuditAppender, AuditRow, Store, StoreError};
 
 fn rows(chain: u128, numbers: std::ops::RangeInclusive<i64>) -> Vec<AuditRow> {
     numbers
@@ -17,6 +19,10 @@ fn rows(chain: u128, numbers: std::ops::RangeInclusive<i64>) -> Vec<AuditRow> {
         .collect()
 }
 
+async fn append(store: &Arc<Store>, rows: &[AuditRow]) -> Result<(), StoreError> {
+    AuditAppender::new(Arc::clone(store)).append(rows).await
+}
+
 #[tokio::test]
 async fn rows_come_back_as_they_went_in_whatever_their_number() {
     on_both(async |location| {
@@ -24,13 +30,13 @@ async fn rows_come_back_as_they_went_in_whatever_their_number() {
         let audit = store.audit();
         let chain = Uuid::from_u128(1);
         assert_eq!(audit.head(chain).await.unwrap(), None);
-        audit.append(&[]).await.unwrap();
+        append(&store, &[]).await.unwrap();
         let mut last = 0;
         for count in [1, 2, 3, 7, 64, 65, 127, 200] {
-            audit.append(&rows(1, last + 1..=last + count)).await.unwrap();
+            append(&store, &rows(1, last + 1..=last + count)).await.unwrap();
             last += count;
         }
-        audit.append(&rows(2, 1..=1)).await.unwrap();
+        append(&store, &rows(2, 1..=1)).await.unwrap();
         let all = rows(1, 1..=last);
         assert_eq!(audit.page(chain, 0, 10_000).await.unwrap(), all);
         assert_eq!(audit.page(chain, 100, 5).await.unwrap(), all[100..105]);
@@ -47,13 +53,13 @@ async fn a_batch_is_appended_whole_or_not_at_all() {
     on_both(async |location| {
         let store = store_at(location).await;
         let audit = store.audit();
-        audit.append(&rows(1, 5..=5)).await.unwrap();
+        append(&store, &rows(1, 5..=5)).await.unwrap();
         for batch in [rows(1, 1..=5), rows(1, 2..=5)] {
-            let error = audit.append(&batch).await.unwrap_err();
+            let error = append(&store, &batch).await.unwrap_err();
             assert!(matches!(error, StoreError::Database { .. }), "{error}");
         }
         assert_eq!(audit.page(Uuid::from_u128(1), 0, 10).await.unwrap(), rows(1, 5..=5));
-        audit.append(&rows(1, 1..=4)).await.unwrap();
+        append(&store, &rows(1, 1..=4)).await.unwrap();
         store.close().await;
     })
     .await;
@@ -68,7 +74,7 @@ async fn many_writers_and_readers_do_not_disturb_each_other() {
             let store = if chain % 2 == 0 { &store } else { &other_process };
             async move {
                 for start in (1..=100).step_by(10) {
-                    store.audit().append(&rows(chain, start..=start + 9)).await.unwrap();
+                    append(store, &rows(chain, start..=start + 9)).await.unwrap();
                     store.audit().head(Uuid::from_u128(chain)).await.unwrap().unwrap();
                 }
             }
@@ -88,7 +94,7 @@ async fn many_writers_and_readers_do_not_disturb_each_other() {
 async fn what_was_appended_is_there_for_the_next_process() {
     on_both(async |location| {
         let store = store_at(location.clone()).await;
-        store.audit().append(&rows(1, 1..=3)).await.unwrap();
+        append(&store, &rows(1, 1..=3)).await.unwrap();
         // Not closed: a killed process does not close either.
         std::mem::forget(store);
         let next = store_at(location).await;
@@ -96,4 +102,36 @@ async fn what_was_appended_is_there_for_the_next_process() {
         next.close().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_appender_lets_others_write_in_turn_and_when_it_rests() {
+    on_both(async |location| {
+        let store = store_at(location).await;
+        let mut appender = AuditAppender::new(Arc::clone(&store));
+        let endless = async {
+            for seq in 1.. {
+                appender.append(&rows(1, seq..=seq)).await.unwrap();
+            }
+        };
+        let other = async {
+            for seq in 1..=3 {
+                append(&store, &rows(2, seq..=seq)).await.unwrap();
+            }
+        };
+        tokio::select! { () = endless => {}, () = other => {} }
+        appender.release();
+        assert!(!appender.is_holding());
+        let (last, _) = store.audit().head(Uuid::from_u128(1)).await.unwrap().unwrap();
+        assert!(last >= 1);
+        store.close().await;
+    })
+    .await;
+}
+
+#[test]
+fn a_batch_is_as_large_as_a_statement_that_stands_ready() {
+    for (waiting, batch) in [(0, 0), (1, 1), (5, 5), (8, 8), (9, 8), (63, 48), (64, 64), (1000, 64)] {
+        assert_eq!(AuditAppender::batch_of(waiting), batch, "of {waiting}");
+    }
 }

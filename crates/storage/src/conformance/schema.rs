@@ -10,18 +10,18 @@ use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
 use crate::{Store, audit, changes, keys, store};
 
-fn statements() -> Vec<Arc<str>> {
+fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [audit::STATEMENTS, changes::STATEMENTS, keys::STATEMENTS, store::STATEMENTS];
     let fixed = fixed.iter().flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
-    fixed.chain(audit::inserts().iter().cloned()).collect()
+    fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }
 
 #[tokio::test]
 async fn every_statement_is_prepared_on_both() {
     on_both(async |location| {
         let store = store_at(location).await;
-        for sql in statements() {
-            let dollars = sql.matches('$').count();
+        for sql in statements(&store) {
+            let marks = sql.matches(['$', '?']).count();
             let parameters = reading!(store.database(), pool => {
                 let statement = pool.prepare(AssertSqlSafe(Arc::clone(&sql)).into_sql_str()).await;
                 let statement = statement.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -31,7 +31,7 @@ async fn every_statement_is_prepared_on_both() {
                     None => 0,
                 }
             });
-            assert_eq!(parameters, dollars, "each parameter stands once in {sql}");
+            assert_eq!(parameters, marks, "each parameter stands once in {sql}");
         }
         store.close().await;
     })
