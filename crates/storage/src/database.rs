@@ -66,16 +66,6 @@ macro_rules! reading {
     };
 }
 
-/// Evaluates one body on the pool that writes; each statement is its own transaction.
-macro_rules! writing {
-    ($database:expr, $pool:ident => $body:expr) => {
-        match $database {
-            $crate::database::Database::Sqlite { writer: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool) => $body,
-        }
-    };
-}
-
 /// Evaluates one body on the connection of a unit of work.
 macro_rules! within {
     ($work:expr, $connection:ident => $body:expr) => {
@@ -108,7 +98,7 @@ macro_rules! leased {
     };
 }
 
-pub(crate) use {leased, reading, within, writing};
+pub(crate) use {leased, reading, within};
 
 impl Database {
     pub(crate) async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {

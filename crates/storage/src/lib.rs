@@ -5,6 +5,7 @@
 //!   does it in a data directory.
 //! - [`Store::keys`], [`Store::audit`] and [`Store::changes`] are the
 //!   repositories. SQL is written once; `database.rs` holds the differences.
+//! - [`AuditAppender`] writes the audit trail on a connection that it keeps.
 //! - [`Store::vault`] seals and opens; a caller that does so often keeps a [`Sealer`].
 //!
 //! A repository's method is one unit of work: it takes effect whole or not

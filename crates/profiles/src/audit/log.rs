@@ -243,7 +243,9 @@ impl Writer {
                 waiting.drain(..batch).for_each(|mut entry| entry.tell(Ok(())));
             }
             Err(error) => {
-                waiting.iter_mut().for_each(|entry| entry.tell(Err(error.clone())));
+                for entry in waiting.iter_mut() {
+                    entry.tell(Err(error.clone()));
+                }
                 if !was_in_doubt {
                     tracing::error!(%error, "the audit trail cannot be written; no answer leaves until it can");
                 }
