@@ -12,8 +12,14 @@ mod response;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
-use reqwest::redirect;
+use http::{HeaderMap, Method, Uri};
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls_platform_verifier::ConfigVerifierExt as _;
 use thiserror::Error;
 use url::Url;
 
@@ -21,7 +27,7 @@ pub use address::is_public;
 pub use error::EgressError;
 pub use response::Response;
 
-use resolver::PublicResolver;
+use resolver::Resolver;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than what common servers keep, so that we rarely meet a connection just being closed.
@@ -43,7 +49,7 @@ pub enum EgressBuildError {
 /// calls sets one.
 #[derive(Debug, Clone)]
 pub struct Egress {
-    client: reqwest::Client,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
     only_public: bool,
 }
 
@@ -68,24 +74,29 @@ impl Egress {
         Self::build(true)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the outbound client")]
     fn build(only_public: bool) -> Result<Self, EgressBuildError> {
-        // Without one reqwest panics instead of giving an error.
+        // Without one rustls panics instead of giving an error.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(EgressBuildError::NoTlsProvider);
         }
-        let mut builder = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
+        let mut connector = HttpConnector::new_with_resolver(Resolver { only_public });
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let tls = ClientConfig::with_platform_verifier()
+            .map_err(|error| EgressBuildError::Client(error.to_string()))?;
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST);
-        if only_public {
-            builder = builder.dns_resolver(PublicResolver);
-        }
-        let client = builder.build().map_err(|error| EgressBuildError::Client(error::chain(&error)))?;
+            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .build(connector);
         Ok(Self { client, only_public })
     }
 
@@ -102,12 +113,17 @@ impl Egress {
         body: Option<Bytes>,
     ) -> Result<Response, EgressError> {
         self.check(url)?;
-        let mut request = reqwest::Request::new(method, url.clone());
+        let uri: Uri = url.as_str().parse().map_err(|_| EgressError::Refused {
+            target: error::target_of(url),
+            reason: "the URL cannot be sent as it is",
+        })?;
+        let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers;
-        *request.body_mut() = body.map(reqwest::Body::from);
-        match self.client.execute(request).await {
-            Ok(response) => Ok(Response::new(response)),
-            Err(error) => Err(EgressError::of_request(error, url)),
+        match self.client.request(request).await {
+            Ok(response) => Ok(Response::new(response, uri)),
+            Err(error) => Err(EgressError::of_request(&error, url)),
         }
     }
 

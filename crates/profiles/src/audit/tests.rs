@@ -194,6 +194,24 @@ async fn when_the_database_is_back_the_chain_goes_on_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn what_waited_for_the_database_in_many_batches_keeps_its_order() {
+    let fixture = with_events(1).await;
+    fixture.tamper("ALTER TABLE audit_event RENAME TO away").await;
+    assert!(fixture.audit.append(&event(2)).await.is_err());
+    for number in 3..=300 {
+        fixture.audit.append_aside(&event(number));
+    }
+    assert!(fixture.audit.append(&event(301)).await.is_err());
+    fixture.tamper("ALTER TABLE away RENAME TO audit_event").await;
+    fixture.audit.append(&event(302)).await.unwrap();
+
+    let report = verify(&fixture.store).await.unwrap();
+    assert_eq!(report, VerifyReport { chains: 1, events: 302, faults: vec![] });
+    let durations: Vec<u64> = fixture.trail().await.iter().map(|event| event.duration_us).collect();
+    assert_eq!(durations, (1..=302).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
 async fn closing_writes_what_waits() {
     let fixture = Fixture::new().await;
     for number in 1..=500 {

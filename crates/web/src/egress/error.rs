@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use http::Uri;
 use thiserror::Error;
 use url::Url;
 
@@ -38,22 +39,19 @@ impl EgressError {
         }
     }
 
-    pub(super) fn of_request(error: reqwest::Error, url: &Url) -> Self {
+    pub(super) fn of_request(error: &hyper_util::client::legacy::Error, url: &Url) -> Self {
         let target = target_of(url);
-        let error = error.without_url();
-        if find::<NotPublic>(&error).is_some() {
+        if find::<NotPublic>(error).is_some() {
             return Self::Refused { target, reason: NOT_PUBLIC };
         }
-        let detail = chain(&error);
+        let detail = chain(error);
         // hyper calls a request cancelled when it gave it back without a byte written.
-        let unsent = error.is_connect()
-            || error.is_builder()
-            || find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
+        let unsent = error.is_connect() || find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
         if unsent { Self::Unreachable { target, detail } } else { Self::NoAnswer { target, detail } }
     }
 
-    pub(super) fn of_answer(error: reqwest::Error, target: String) -> Self {
-        Self::BrokenAnswer { target, detail: chain(&error.without_url()) }
+    pub(super) fn of_answer(error: &hyper::Error, target: String) -> Self {
+        Self::BrokenAnswer { target, detail: chain(error) }
     }
 }
 
@@ -63,6 +61,12 @@ pub(super) fn target_of(url: &Url) -> String {
         url::Origin::Tuple(..) => url.origin().ascii_serialization(),
         url::Origin::Opaque(_) => format!("a {} URL", url.scheme()),
     }
+}
+
+/// As [`target_of`], of the same URL as it was sent.
+pub(super) fn target_of_uri(uri: &Uri) -> String {
+    let (scheme, authority) = (uri.scheme_str().unwrap_or_default(), uri.authority());
+    format!("{scheme}://{}", authority.map_or("", http::uri::Authority::as_str))
 }
 
 /// The innermost reason says what an operator can act on; the outer ones

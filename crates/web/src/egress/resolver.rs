@@ -1,9 +1,13 @@
 //! Names resolve to public addresses only.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
+use tower::Service;
 
 use super::address::is_public;
 
@@ -14,17 +18,32 @@ pub(super) const NOT_PUBLIC: &str = "its address is not on the public internet";
 #[error("{NOT_PUBLIC}")]
 pub(super) struct NotPublic;
 
-/// The system's resolver, without what [`is_public`] refuses. The connector
-/// connects to what this returns, so a name cannot change its mind between
-/// the check and the connection.
-#[derive(Debug)]
-pub(super) struct PublicResolver;
+/// The system's resolver; where only public addresses may be reached, without
+/// what [`is_public`] refuses. The connector connects to what this returns, so
+/// a name cannot change its mind between the check and the connection.
+#[derive(Debug, Clone)]
+pub(super) struct Resolver {
+    pub(super) only_public: bool,
+}
 
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+type Found = Pin<Box<dyn Future<Output = Result<vec::IntoIter<SocketAddr>, BoxError>> + Send>>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = Found;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Found {
+        let only_public = self.only_public;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(Box::new(public_of(found)?.into_iter()) as Addrs)
+            let addresses = if only_public { public_of(found)? } else { found.collect() };
+            Ok(addresses.into_iter())
         })
     }
 }

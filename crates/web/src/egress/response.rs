@@ -2,22 +2,26 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
-use super::error::{EgressError, target_of};
+use super::error::{EgressError, target_of_uri};
 
 /// Status and headers, and a body that is read as it comes.
 #[derive(Debug)]
 pub struct Response {
-    inner: reqwest::Response,
+    inner: http::Response<Incoming>,
+    uri: Uri,
     /// Bytes that the body may still have.
     left: u64,
     limit: u64,
 }
 
 impl Response {
-    pub(super) fn new(inner: reqwest::Response) -> Self {
-        Self { inner, left: u64::MAX, limit: u64::MAX }
+    pub(super) fn new(inner: http::Response<Incoming>, uri: Uri) -> Self {
+        Self { inner, uri, left: u64::MAX, limit: u64::MAX }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -45,16 +49,20 @@ impl Response {
     /// # Errors
     /// [`EgressError::BrokenAnswer`], or [`EgressError::TooLarge`] beyond the limit.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
-        match self.inner.chunk().await {
-            Ok(Some(chunk)) => {
+        loop {
+            let frame = match self.inner.body_mut().frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Err(EgressError::of_answer(&error, target_of_uri(&self.uri))),
+            };
+            // Trailers say nothing that we use.
+            if let Ok(chunk) = frame.into_data() {
                 let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
                     return Err(self.too_large(self.limit));
                 };
                 self.left = left;
-                Ok(Some(chunk))
+                return Ok(Some(chunk));
             }
-            Ok(None) => Ok(None),
-            Err(error) => Err(EgressError::of_answer(error, target_of(self.inner.url()))),
         }
     }
 
@@ -63,7 +71,7 @@ impl Response {
     /// # Errors
     /// As [`chunk`](Self::chunk); a length announced too large is refused unread.
     pub async fn bytes(self, limit: u64) -> Result<Bytes, EgressError> {
-        if self.inner.content_length().is_some_and(|length| length > limit) {
+        if self.inner.body().size_hint().exact().is_some_and(|length| length > limit) {
             return Err(self.too_large(limit));
         }
         let mut body = self.limited(limit);
@@ -84,6 +92,6 @@ impl Response {
     }
 
     fn too_large(&self, limit: u64) -> EgressError {
-        EgressError::TooLarge { target: target_of(self.inner.url()), limit }
+        EgressError::TooLarge { target: target_of_uri(&self.uri), limit }
     }
 }
