@@ -1,0 +1,133 @@
+//! What happens without being asked for: servers that speak up, lists that
+//! change, time that passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Hub;
+use crate::catalog::{ListChanged, ListKind, view};
+use crate::method::Request;
+use crate::upstream::{InstanceKey, ServerEvent};
+
+impl Hub {
+    /// Tells the servers which log messages the caller's sessions want.
+    pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Request) {
+        let level = self.sessions.lowest_level(&request.caller.identity());
+        let cell = self.view_cell(request);
+        for (server, greeting) in &cell.current().greetings {
+            let logs = view::has_capability(&greeting.capabilities, "logging");
+            let key = self.instance_key(server, &request.caller, request.session.as_deref());
+            if let (true, crate::upstream::Era::Legacy, Ok(key)) = (logs, greeting.era, key) {
+                let hub = Arc::clone(self);
+                self.tasks.spawn(async move { hub.send_log_level(&key, level).await });
+            }
+        }
+    }
+
+    async fn send_log_level(&self, key: &InstanceKey, level: u8) {
+        let id = crate::upstream::next_id();
+        let Some(body) = crate::method::set_level_request(id, level) else { return };
+        let permit = self.guard.housekeeping(&key.server);
+        let outgoing = crate::upstream::Outgoing {
+            id,
+            method: "logging/setLevel".to_owned(),
+            body,
+            name: None,
+            param_headers: Vec::new(),
+        };
+        let sent = match self.upstreams.connection(key).await {
+            Ok(lease) => lease.call(&permit, outgoing).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(server = %key.server, %error, "the log level could not be passed on");
+        }
+    }
+}
+
+/// Hears what servers say without having been asked.
+pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKey, ServerEvent)>) {
+    while let Some((key, event)) = arriving.recv().await {
+        match event {
+            ServerEvent::Notification(message) => {
+                let changed = ListKind::ALL.iter().any(|kind| message.method() == Some(kind.changed()));
+                if changed {
+                    hub.catalog.changed(&key);
+                } else {
+                    hub.pass_on(&key, &message);
+                }
+            }
+            ServerEvent::Closed { reason } => {
+                tracing::info!(server = %key.server, reason, "the connection to a server ended");
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Gives a notification to the legacy sessions that the instance serves.
+    fn pass_on(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        let is_log = match message.method() {
+            Some("notifications/message") => true,
+            // Subscriptions to single resources are not served.
+            Some(
+                "notifications/resources/updated" | "notifications/progress" | "notifications/cancelled",
+            ) => {
+                return;
+            }
+            _ => false,
+        };
+        let settings = self.settings.load();
+        self.subscribers.each(|subscriber| {
+            let concerned = subscriber.session.is_some()
+                && subscriber.sees(key)
+                && settings
+                    .profiles
+                    .get(subscriber.profile())
+                    .is_some_and(|profile| profile.servers().any(|(server, _)| *server == key.server));
+            if concerned
+                && (!is_log || crate::method::passes_number(message.payload(), subscriber.log_level()))
+            {
+                subscriber.push(Bytes::clone(message.bytes()));
+            }
+        });
+    }
+}
+
+/// Tells clients whose lists changed.
+pub(super) async fn tell(hub: Arc<Hub>, mut changes: mpsc::Receiver<ListChanged>) {
+    while let Some(change) = changes.recv().await {
+        let settings = hub.settings.load();
+        hub.subscribers.each(|subscriber| {
+            let profile = settings.profiles.get(subscriber.profile());
+            let concerned = subscriber.sees(&change.key)
+                && profile
+                    .is_some_and(|profile| profile.servers().any(|(server, _)| *server == change.key.server));
+            if concerned {
+                for kind in &change.kinds {
+                    subscriber.list_changed(*kind);
+                }
+            }
+        });
+    }
+}
+
+/// Forgets what nobody uses any more.
+pub(super) async fn sweep(hub: Arc<Hub>) {
+    let mut minute = tokio::time::interval(Duration::from_mins(1));
+    loop {
+        minute.tick().await;
+        for session in hub.sessions.sweep() {
+            hub.upstreams.end_session(session);
+        }
+        hub.catalog.sweep();
+        let now = hub.clock.now();
+        hub.views().retain(|_, cell| {
+            cell.cells.is_empty()
+                || cell.cells.iter().any(|list| list.idle_for(now) < Duration::from_mins(30))
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! Each caller's view of a profile, and what a name in it stands for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use arc_swap::ArcSwap;
+use futures_util::future::join_all;
+use trunkline_model::{Identity, Instances, ProfileName};
+use trunkline_profiles::EffectiveProfile;
+use uuid::Uuid;
+
+use super::Hub;
+use crate::catalog::cell::ListCell;
+use crate::catalog::names::SEPARATOR;
+use crate::catalog::resources::ResourceTarget;
+use crate::catalog::view::{self, Target, View};
+use crate::method::Request;
+
+/// Whose view it is; the session counts only where a server has an instance
+/// for each session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct ViewKey {
+    profile: ProfileName,
+    identity: Identity,
+    session: Option<Uuid>,
+}
+
+/// A view and the lists it is made of.
+#[derive(Debug)]
+pub(super) struct ViewCell {
+    profile: Arc<EffectiveProfile>,
+    pub(super) cells: Vec<Arc<ListCell>>,
+    built: ArcSwap<(u64, Arc<View>)>,
+}
+
+impl ViewCell {
+    /// The view of what the lists are now; built again only when one changed.
+    pub(super) fn current(&self) -> Arc<View> {
+        let generation = self.cells.iter().map(|cell| cell.generation()).sum::<u64>() + 1;
+        let built = self.built.load();
+        if built.0 == generation {
+            return Arc::clone(&built.1);
+        }
+        let view = Arc::new(View::build(&self.profile, &self.cells));
+        self.built.store(Arc::new((generation, Arc::clone(&view))));
+        view
+    }
+}
+
+impl Hub {
+    /// The view as it is now; the servers it lacks are asked behind it.
+    pub(crate) fn view_now(&self, request: &Request) -> Arc<View> {
+        let cell = self.view_cell(request);
+        for list in &cell.cells {
+            self.catalog.refresh(list);
+        }
+        cell.current()
+    }
+
+    /// The view for a list: waits for servers that are asked for the first time.
+    pub(crate) async fn listed_view(&self, request: &Request) -> Arc<View> {
+        let cell = self.view_cell(request);
+        for list in &cell.cells {
+            self.catalog.refresh(list);
+        }
+        let missing: Vec<_> = cell.cells.iter().filter(|list| !list.has_lists()).collect();
+        if !missing.is_empty() {
+            join_all(missing.iter().map(|list| list.first_answer(self.limits.list_wait))).await;
+            for list in missing.iter().filter(|list| !list.has_lists()) {
+                list.note_missed();
+            }
+        }
+        cell.current()
+    }
+
+    /// The tool behind a name that the caller used.
+    pub(crate) async fn tool(&self, request: &Request, name: &str) -> Option<Arc<Target>> {
+        self.named(request, name, View::tool).await
+    }
+
+    /// The prompt behind a name that the caller used.
+    pub(crate) async fn prompt(&self, request: &Request, name: &str) -> Option<Arc<Target>> {
+        self.named(request, name, View::prompt).await
+    }
+
+    async fn named(
+        &self,
+        request: &Request,
+        name: &str,
+        find: impl for<'a> Fn(&'a View, &str) -> Option<&'a Arc<Target>>,
+    ) -> Option<Arc<Target>> {
+        let cell = self.view_cell(request);
+        let listed = || find(&cell.current(), name).cloned();
+        if let Some(target) = listed() {
+            return Some(target);
+        }
+        if view::is_transparent(&request.profile) {
+            // What the server does not list it may know all the same.
+            let (server, _) = request.profile.servers().next()?;
+            return Some(
+                self.when_listed(&cell, listed).await.unwrap_or_else(|| Target::unlisted(server, name)),
+            );
+        }
+        // The name may be of a server that has not listed anything yet, or
+        // that is listing anew: that one alone is waited for.
+        for list in cell.cells.iter().filter(|list| !list.is_fresh()) {
+            let server = &list.key.server;
+            let prefix = request.profile.selection(server)?.prefix.as_deref().unwrap_or(server.as_str());
+            let Some(rest) = after_prefix(name, prefix) else { continue };
+            self.catalog.refresh(list);
+            list.settled(self.limits.list_wait).await;
+            if let Some(target) = listed() {
+                return Some(target);
+            }
+            if !list.has_lists() && !prefix.is_empty() {
+                // The call itself says why the server cannot be asked.
+                return Some(Target::unlisted(server, rest));
+            }
+        }
+        // A list may have become fresh between the two looks.
+        listed()
+    }
+
+    /// Looks again once the profile's servers have listed something.
+    async fn when_listed<T>(&self, cell: &ViewCell, look: impl Fn() -> Option<T>) -> Option<T> {
+        for list in cell.cells.iter().filter(|list| !list.has_lists()) {
+            self.catalog.refresh(list);
+            list.first_answer(self.limits.list_wait).await;
+        }
+        look()
+    }
+
+    /// The server behind a resource URI that the caller used.
+    pub(crate) async fn resource(&self, request: &Request, uri: &str) -> Option<ResourceTarget> {
+        if view::is_transparent(&request.profile) {
+            let (server, _) = request.profile.servers().next()?;
+            return Some(ResourceTarget { server: server.clone(), uri: uri.to_owned() });
+        }
+        if let Some(target) = self.view_now(request).resource(uri) {
+            return Some(target);
+        }
+        self.listed_view(request).await.resource(uri)
+    }
+
+    pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
+        let session = request.session.as_ref().map(|session| session.id);
+        self.view_cell_of(&request.profile, &request.caller.identity(), session)
+    }
+
+    pub(super) fn view_cell_of(
+        &self,
+        profile: &Arc<EffectiveProfile>,
+        identity: &Identity,
+        session: Option<Uuid>,
+    ) -> Arc<ViewCell> {
+        let of_session = profile.servers().any(|(server, _)| {
+            self.upstreams.spec(server).is_some_and(|spec| spec.instances == Instances::PerSession)
+        });
+        let key = ViewKey {
+            profile: profile.name().clone(),
+            identity: identity.clone(),
+            session: session.filter(|_| of_session),
+        };
+        let mut views = self.views();
+        if let Some(cell) = views.get(&key)
+            && Arc::ptr_eq(&cell.profile, profile)
+        {
+            return Arc::clone(cell);
+        }
+        let cells = profile
+            .servers()
+            .filter_map(|(server, _)| self.upstreams.key(server, identity.clone(), session))
+            .map(|key| self.catalog.cell(&key))
+            .collect();
+        let built = ArcSwap::from_pointee((0, Arc::new(View::default())));
+        let cell = Arc::new(ViewCell { profile: Arc::clone(profile), cells, built });
+        views.insert(key, Arc::clone(&cell));
+        cell
+    }
+
+    pub(super) fn views(&self) -> std::sync::MutexGuard<'_, HashMap<ViewKey, Arc<ViewCell>>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn after_prefix<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    if prefix.is_empty() { Some(name) } else { name.strip_prefix(prefix)?.strip_prefix(SEPARATOR) }
+}
