@@ -232,3 +232,23 @@ async fn a_missing_or_wrong_key_reaches_no_server() -> Result<()> {
     }
     server.assert_untouched_since(before)
 }
+
+/// A stream that was let in does not outlive the key that let it in.
+#[tokio::test(flavor = "multi_thread")]
+async fn open_streams_end_with_their_key() -> Result<()> {
+    let server = ScriptedServer::start(Script::new("scripted", 1)).await?;
+    let hub = hub_with(&server).await?;
+    let client = session(&hub, "red").await?;
+    let mut stream = client.listen().await?;
+    let listed: serde_json::Value = serde_json::from_str(&hub.cli(&["key", "list", "--json"]).await?)?;
+    let keys = listed.as_array().or_else(|| listed["keys"].as_array()).context("no keys")?;
+    let id = keys.first().and_then(|key| key["id"].as_str()).context("no key")?;
+    hub.cli(&["key", "revoke", id]).await?;
+    let to_its_end = async {
+        while stream.event().await?.is_some() {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), to_its_end)
+        .await
+        .context("the stream goes on")?
+}

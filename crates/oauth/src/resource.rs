@@ -78,6 +78,15 @@ impl Resource {
         }
     }
 
+    /// Whether a caller's credential is still good, from memory: for streams
+    /// that stay open after their request was let in.
+    pub fn is_still_good(&self, caller: &Caller) -> bool {
+        match caller.principal() {
+            Principal::Anonymous => true,
+            Principal::Key { id, .. } => self.keys.by_id(*id).is_some_and(|key| key.is_live(self.clock.now())),
+        }
+    }
+
     async fn live_key(&self, text: &str) -> Result<Arc<ApiKey>, Refused> {
         let hash = keys::hash_if_well_formed(text).ok_or(Refused::Malformed)?;
         let key = match self.keys.known(&hash) {

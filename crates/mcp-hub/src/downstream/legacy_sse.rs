@@ -46,7 +46,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
     let endpoint = format!("/mcp/{}/sse?sessionId={token}", entry.profile.name());
     let first = trunkline_web::sse::event(Some("endpoint"), None, endpoint.as_bytes());
     let source = Both { answers, heard, _ended: Ended { hub: Arc::clone(&hub), token, session } };
-    events::stream(Some(first), Open { source, stopping: hub.stopping.clone() })
+    events::stream(Some(first), Open::new(source, &hub, &entry.caller))
 }
 
 /// Answers to the client's requests, and what it hears besides.

@@ -2,12 +2,14 @@
 //! basic/transports).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use trunkline_model::Caller;
 
 use super::answer::{self, Answer, RpcError, SESSION_HEADER};
 use super::entry::{self, Entry, Named, bad};
@@ -108,7 +110,7 @@ async fn listen(request: &Request) -> Response {
     match Listening::begin(request) {
         Ok(listening) => {
             let first = events::frame(&listening.acknowledgement);
-            events::stream(Some(first), Open { source: listening, stopping: request.hub.stopping.clone() })
+            events::stream(Some(first), Open::new(listening, &request.hub, &request.caller))
         }
         Err(error) => entry_of(request).refuse(Some(&request.message), &error).await,
     }
@@ -232,7 +234,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
             let source = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
             // The comment opens the stream at once, for clients that wait for a first byte.
             let first = Some(trunkline_web::sse::comment());
-            events::stream(first, Open { source, stopping: hub.stopping.clone() })
+            events::stream(first, Open::new(source, &hub, &entry.caller))
         }
         Err(error) => entry.refuse(None, &error).await,
     }
@@ -270,18 +272,39 @@ pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, ht
     }
 }
 
-/// A stream that ends with the hub.
+/// How often an open stream makes sure that its caller is still welcome.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// A stream that ends with the hub, and with its caller's credential.
 pub(crate) struct Open<S> {
-    pub source: S,
-    pub stopping: CancellationToken,
+    source: S,
+    hub: Arc<Hub>,
+    caller: Caller,
+    look_again: Interval,
+}
+
+impl<S: Source> Open<S> {
+    pub(crate) fn new(source: S, hub: &Arc<Hub>, caller: &Caller) -> Self {
+        let mut look_again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
+        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { source, hub: Arc::clone(hub), caller: caller.clone(), look_again }
+    }
 }
 
 impl<S: Source> Source for Open<S> {
     async fn next(&mut self) -> Option<Bytes> {
-        tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => None,
-            message = self.source.next() => message,
+        loop {
+            tokio::select! {
+                biased;
+                () = self.hub.stopping.cancelled() => return None,
+                _ = self.look_again.tick() => {
+                    let profile = self.hub.profile(self.caller.profile().as_str());
+                    if profile.is_none() || !self.hub.resource.is_still_good(&self.caller) {
+                        return None;
+                    }
+                }
+                message = self.source.next() => return message,
+            }
         }
     }
 }

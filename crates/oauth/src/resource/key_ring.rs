@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
-use trunkline_model::{ApiKey, Clock, KeyHash, Timestamp};
+use trunkline_model::{ApiKey, Clock, KeyHash, KeyId, Timestamp};
 use trunkline_storage::{Store, StoreError};
 
 use super::Refused;
@@ -76,6 +76,11 @@ impl KeyRing {
     /// The key with this hash, from memory.
     pub(super) fn known(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
         self.known.load().keys.get(hash).cloned()
+    }
+
+    /// The key with this id, from memory.
+    pub(super) fn by_id(&self, id: KeyId) -> Option<Arc<ApiKey>> {
+        self.known.load().keys.values().find(|key| key.id == id).cloned()
     }
 
     /// For a key that is not in memory: perhaps another process made it a
