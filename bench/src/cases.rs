@@ -1,6 +1,7 @@
 //! What is measured, and in which order.
 
 mod memory;
+mod scale;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) enum Case {
     Lists,
     Sessions,
     Memory,
+    Scale,
 }
 
 /// How much is sent.
@@ -104,6 +106,10 @@ impl Bench {
         self.measure_load(Some(&measured(&hub, &process)), wanted, &mut figures).await?;
         figures.after_load_bytes = Some(process.resident_bytes()?);
         drop(process);
+        if wanted.contains(&Case::Scale) {
+            let (fresh, _) = hub.start().await?;
+            scale::measure(&measured(&hub, &fresh).target, &mut figures).await?;
+        }
         if wanted.contains(&Case::Memory) {
             let (fresh, _) = hub.start().await?;
             memory::measure(self.size.sessions, &measured(&hub, &fresh), &mut figures).await?;

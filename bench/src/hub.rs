@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use crate::load::{Connection, Target};
 use crate::process::{Process, free_port};
-use crate::upstream::SERVERS;
+use crate::upstream::{SCALE_SERVERS, SERVERS};
+
+/// The profile with all servers, in which nobody is asked for a key.
+pub(crate) const SCALE_PROFILE: &str = "scale";
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const START_POLL: Duration = Duration::from_millis(1);
@@ -97,11 +100,15 @@ fn key_in(printed: &Value) -> Option<String> {
 
 fn configured(listen: SocketAddr, upstream: SocketAddr) -> Result<String> {
     let mut text = format!("listen: {listen}\nservers:\n");
-    for server in 0..SERVERS {
+    for server in 0..SCALE_SERVERS {
         writeln!(text, "  s{server}: {{ url: \"http://{upstream}/s{server}\" }}")?;
     }
     text.push_str("profiles:\n  bench:\n    auth: api_key\n    servers:\n");
     for server in 0..SERVERS {
+        writeln!(text, "      s{server}: {{}}")?;
+    }
+    writeln!(text, "  {SCALE_PROFILE}:\n    auth: none\n    servers:")?;
+    for server in 0..SCALE_SERVERS {
         writeln!(text, "      s{server}: {{}}")?;
     }
     Ok(text)

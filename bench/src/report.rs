@@ -42,6 +42,10 @@ pub(crate) struct Figures {
     pub(crate) after_load_bytes: Option<u64>,
     pub(crate) sessions_bytes: Option<u64>,
     pub(crate) streams_bytes: Option<u64>,
+    /// 100 servers and 3,000 tools: the first list of a hub that was just started.
+    pub(crate) scale_first_list_ms: Option<f64>,
+    pub(crate) scale_warm_list_ms: Option<f64>,
+    pub(crate) scale_list_bytes: Option<usize>,
 }
 
 impl Figures {
@@ -57,6 +61,9 @@ impl Figures {
             after_load_bytes: None,
             sessions_bytes: None,
             streams_bytes: None,
+            scale_first_list_ms: None,
+            scale_warm_list_ms: None,
+            scale_list_bytes: None,
         }
     }
 
@@ -107,6 +114,12 @@ pub(crate) fn print(figures: &Figures) -> Result<()> {
     for (when, bytes) in memory {
         if let Some(bytes) = bytes {
             writeln!(out, "memory {when:<24}{:>10.1} MiB", exact(bytes) / MEBIBYTE)?;
+        }
+    }
+    let scale = [("first", figures.scale_first_list_ms), ("warm", figures.scale_warm_list_ms)];
+    for (when, milliseconds) in scale {
+        if let Some(milliseconds) = milliseconds {
+            writeln!(out, "100 servers, 3000 tools, {when:<6} list {milliseconds:>8.1} ms")?;
         }
     }
     for (what, found, limit) in figures.judged() {

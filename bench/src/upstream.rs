@@ -26,6 +26,8 @@ use tokio::net::TcpListener;
 /// How many servers there are, and tools of each.
 pub(crate) const SERVERS: usize = 10;
 pub(crate) const TOOLS: usize = 30;
+/// Servers of the large profile; the first of them are those of the other cases.
+pub(crate) const SCALE_SERVERS: usize = 100;
 /// Bytes of the whole answer to a `tools/call`.
 const ANSWER_BYTES: usize = 1024;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -65,7 +67,7 @@ impl Script {
     fn new() -> Self {
         let text = "x".repeat(ANSWER_BYTES - envelope_of("0", &call_result("")).len());
         Self {
-            lists: (0..SERVERS).map(list_result).collect(),
+            lists: (0..SCALE_SERVERS).map(list_result).collect(),
             call: call_result(&text),
             whole_list: Mutex::new(Bytes::new()),
             sessions: AtomicU64::new(0),
