@@ -83,7 +83,9 @@ impl Resource {
     pub fn is_still_good(&self, caller: &Caller) -> bool {
         match caller.principal() {
             Principal::Anonymous => true,
-            Principal::Key { id, .. } => self.keys.by_id(*id).is_some_and(|key| key.is_live(self.clock.now())),
+            Principal::Key { id, .. } => {
+                self.keys.by_id(*id).is_some_and(|key| key.is_live(self.clock.now()))
+            }
         }
     }
 
