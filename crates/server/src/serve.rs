@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::Admin;
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
-use trunkline_model::{Clock, SystemClock};
+use trunkline_model::{Clock, ProfileAuth, SystemClock};
 use trunkline_oauth::Resource;
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
@@ -68,7 +68,7 @@ pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
     let running = Running::start(&options).await?;
     let ready = Ready { address: running.address, public_url: running.public_url.clone() };
     if !options.quiet {
-        tracing::info!(address = %ready.address, url = %ready.public_url, "serving");
+        running.announce().await;
     }
     if let Some(on_ready) = options.on_ready {
         on_ready(ready);
@@ -119,6 +119,22 @@ impl Running {
             core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, hub));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
+    }
+
+    /// Says where the profiles are, and what is still missing to use them.
+    async fn announce(&self) {
+        tracing::info!(address = %self.address, url = %self.public_url, "serving");
+        let profiles = self.core.hub.profiles();
+        for profile in &profiles {
+            let (name, auth) = (profile.name(), profile.auth());
+            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+        }
+        let wants_key = profiles.iter().find(|profile| profile.auth() != ProfileAuth::None);
+        if let Some(profile) = wants_key
+            && self.core.store.keys().list().await.is_ok_and(|keys| keys.is_empty())
+        {
+            tracing::info!("there is no key yet: trunkline key create --profile {}", profile.name());
+        }
     }
 
     /// Takes no more requests, lets those under way end, then ends what they
