@@ -77,10 +77,14 @@ use self::cell::ListCell;
 use self::lists::ServerLists;
 use self::view::has_capability;
 use crate::upstream::pool::Upstreams;
-use crate::upstream::{InstanceKey, UpstreamError};
+use crate::upstream::{self, InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
+
+/// A server that has not listed everything by then has failed, and is asked
+/// again when somebody wants to know.
+const LONGEST_FETCH: Duration = Duration::from_mins(2);
 
 /// A list of an instance that is another one now.
 #[derive(Debug, Clone)]
@@ -170,7 +174,7 @@ impl Catalog {
 
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
         loop {
-            match self.fetch_all(&cell.key).await {
+            match upstream::within(LONGEST_FETCH, self.fetch_all(&cell.key)).await {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {
                     tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");

@@ -189,11 +189,6 @@ impl Hub {
         self.catalog.tool_count(server)
     }
 
-    /// Live sessions of legacy clients in this process.
-    pub fn session_count(&self) -> usize {
-        self.sessions.count()
-    }
-
     /// The profile of that name.
     pub fn profile(&self, name: &str) -> Option<Arc<EffectiveProfile>> {
         self.settings.load().profiles.get(name).cloned()

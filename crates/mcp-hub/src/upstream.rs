@@ -15,6 +15,7 @@ pub mod stdio;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -194,6 +195,17 @@ pub enum UpstreamError {
     /// No answer in time.
     #[error("the server did not answer within {seconds} s")]
     TimedOut { seconds: u64 },
+}
+
+/// Bounds how long something asked of a server may take.
+pub(crate) async fn within<T>(
+    patience: Duration,
+    asking: impl Future<Output = Result<T, UpstreamError>>,
+) -> Result<T, UpstreamError> {
+    match tokio::time::timeout(patience, asking).await {
+        Ok(asked) => asked,
+        Err(_) => Err(UpstreamError::TimedOut { seconds: patience.as_secs() }),
+    }
 }
 
 /// One live link to one instance of a server.

@@ -41,11 +41,6 @@ pub enum Kind {
     Prompt,
     /// The target is a resource's URI or a template, also when it is to be completed.
     Resource,
-    /// The target is a prompt or a template and it is not known which:
-    /// admitted when both filters admit it.
-    Completion,
-    /// Concerns the server as a whole; there is no target to filter.
-    Other,
 }
 
 /// A request that was refused before a server was known: nobody had signed
@@ -215,10 +210,6 @@ fn decide<'a>(
         Kind::Tool => target.is_some_and(|tool| profile.admits_tool(server, tool)),
         Kind::Prompt => target.is_some_and(|prompt| profile.admits_prompt(server, prompt)),
         Kind::Resource => target.is_some_and(|uri| profile.admits_resource(server, uri)),
-        Kind::Completion => target.is_some_and(|target| {
-            profile.admits_prompt(server, target) && profile.admits_resource(server, target)
-        }),
-        Kind::Other => true,
     };
     if is_admitted {
         Ok(server)

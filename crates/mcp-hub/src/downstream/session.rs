@@ -202,10 +202,6 @@ impl Sessions {
         dropped
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.live().len()
-    }
-
     fn revive(&self, token: &str, caller: &Caller, now: Timestamp) -> Option<Arc<Session>> {
         let payload = self.sealer.open("", &token.parse::<Sealed>().ok()?).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;

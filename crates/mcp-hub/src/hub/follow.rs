@@ -12,6 +12,9 @@ use crate::catalog::{ListChanged, ListKind, view};
 use crate::method::Request;
 use crate::upstream::{InstanceKey, ServerEvent};
 
+/// How long a server may take to accept a log level.
+const LOG_LEVEL_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl Hub {
     /// Tells the servers which log messages the caller's sessions want.
     pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Request) {
@@ -38,11 +41,12 @@ impl Hub {
             name: None,
             param_headers: Vec::new(),
         };
-        let sent = match self.upstreams.connection(key).await {
-            Ok(lease) => lease.call(&permit, outgoing).await.map(|_| ()),
-            Err(error) => Err(error),
+        let sending = async {
+            let lease = self.upstreams.connection(key).await?;
+            lease.call(&permit, outgoing).await.map(drop)
         };
-        if let Err(error) = sent {
+        // A server that does not answer must not keep its place taken.
+        if let Err(error) = crate::upstream::within(LOG_LEVEL_TIMEOUT, sending).await {
             tracing::debug!(server = %key.server, %error, "the log level could not be passed on");
         }
     }
@@ -123,11 +127,8 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
         for session in hub.sessions.sweep() {
             hub.upstreams.end_session(session);
         }
+        // Before the lists: a view in use keeps those that it is made of.
+        hub.sweep_views();
         hub.catalog.sweep();
-        let now = hub.clock.now();
-        hub.views().retain(|_, cell| {
-            cell.cells.is_empty()
-                || cell.cells.iter().any(|list| list.idle_for(now) < Duration::from_mins(30))
-        });
     }
 }

@@ -1,11 +1,13 @@
 //! Each caller's view of a profile, and what a name in it stands for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use trunkline_model::{Identity, Instances, ProfileName};
+use trunkline_model::{Identity, Instances, ProfileName, Timestamp};
 use trunkline_profiles::EffectiveProfile;
 use uuid::Uuid;
 
@@ -15,6 +17,9 @@ use crate::catalog::names::SEPARATOR;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
 use crate::method::Request;
+
+/// Views that nobody used for this long are forgotten.
+const FORGET_AFTER: Duration = Duration::from_mins(30);
 
 /// Whose view it is; the session counts only where a server has an instance
 /// for each session.
@@ -31,6 +36,7 @@ pub(super) struct ViewCell {
     profile: Arc<EffectiveProfile>,
     pub(super) cells: Vec<Arc<ListCell>>,
     built: ArcSwap<(u64, Arc<View>)>,
+    last_used: AtomicI64,
 }
 
 impl ViewCell {
@@ -161,10 +167,12 @@ impl Hub {
             identity: identity.clone(),
             session: session.filter(|_| of_session),
         };
+        let now = self.clock.now();
         let mut views = self.views();
         if let Some(cell) = views.get(&key)
             && Arc::ptr_eq(&cell.profile, profile)
         {
+            cell.last_used.store(now.as_micros(), Ordering::Relaxed);
             return Arc::clone(cell);
         }
         let cells = profile
@@ -173,9 +181,29 @@ impl Hub {
             .map(|key| self.catalog.cell(&key))
             .collect();
         let built = ArcSwap::from_pointee((0, Arc::new(View::default())));
-        let cell = Arc::new(ViewCell { profile: Arc::clone(profile), cells, built });
+        let last_used = AtomicI64::new(now.as_micros());
+        let cell = Arc::new(ViewCell { profile: Arc::clone(profile), cells, built, last_used });
         views.insert(key, Arc::clone(&cell));
         cell
+    }
+
+    /// Forgets the views that nobody used for a while. The lists of the
+    /// others stay, and so do those that somebody waits to hear of.
+    pub(super) fn sweep_views(&self) {
+        let now = self.clock.now();
+        let mut listening = HashSet::new();
+        self.subscribers.each(|subscriber| {
+            listening.insert((subscriber.profile().clone(), subscriber.caller.identity()));
+        });
+        self.views().retain(|key, view| {
+            let idle = now.since(Timestamp::from_micros(view.last_used.load(Ordering::Relaxed)));
+            let keep =
+                idle < FORGET_AFTER || listening.contains(&(key.profile.clone(), key.identity.clone()));
+            if keep {
+                view.cells.iter().for_each(|list| list.touch(now));
+            }
+            keep
+        });
     }
 
     pub(super) fn views(&self) -> std::sync::MutexGuard<'_, HashMap<ViewKey, Arc<ViewCell>>> {

@@ -1,10 +1,8 @@
 //! The way of a request to its server and back, the same for every method.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use trunkline_model::{Outcome, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
@@ -64,9 +62,6 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
             let number = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
             RpcError::new(number, "Resource not found").data(format!("{{\"uri\":{}}}", text(shown)))
         }
-        Kind::Completion | Kind::Other => {
-            RpcError::new(code::INVALID_PARAMS, format!("Unknown reference: {shown}"))
-        }
     }
 }
 
@@ -90,7 +85,7 @@ async fn exchange(
     let asked = tokio::select! {
         biased;
         () = cancel.cancelled() => return cancelled(permit).await,
-        asked = within(patience, asking) => asked,
+        asked = upstream::within(patience, asking) => asked,
     };
     match asked {
         Ok((Exchange::Done(message), lease)) => {
@@ -110,17 +105,6 @@ pub(super) async fn cancelled(permit: Permit) -> Answer {
     // The caller wants no answer; the event is written all the same.
     let _ = permit.settle(Outcome::Cancelled, 0).await;
     Answer::Nothing
-}
-
-/// Bounds the time to the first sign of an answer.
-pub(super) async fn within<T>(
-    patience: Duration,
-    asking: impl Future<Output = Result<T, UpstreamError>>,
-) -> Result<T, UpstreamError> {
-    match tokio::time::timeout(patience, asking).await {
-        Ok(asked) => asked,
-        Err(_) => Err(UpstreamError::TimedOut { seconds: patience.as_secs() }),
-    }
 }
 
 /// Sends the request. A server that forgot its session is asked once more in
@@ -252,5 +236,5 @@ pub(super) fn upstream_error(server: &ServerName, error: &UpstreamError) -> RpcE
         "{{\"server\":{},\"kind\":\"{kind}\",\"retryIsSafe\":{retry_is_safe}}}",
         text(server.as_str())
     );
-    RpcError::new(code::INTERNAL_ERROR, format!("Server {server}: {error}")).status(StatusCode::OK).data(data)
+    RpcError::new(code::INTERNAL_ERROR, format!("Server {server}: {error}")).data(data)
 }

