@@ -29,6 +29,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint without credentials, with connections of its own.
+    #[expect(clippy::disallowed_methods, reason = "a client of the hub, not the hub's own")]
     pub fn new(url: &str) -> Self {
         // Node closes a connection after 5 s without a request; one that is older must not be used again.
         let client = Client::builder(TokioExecutor::new())

@@ -74,6 +74,7 @@ impl Egress {
         Self::build(true)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the outbound client")]
     fn build(only_public: bool) -> Result<Self, EgressBuildError> {
         // Without one rustls panics instead of giving an error.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
