@@ -4,6 +4,7 @@
 //! Today it is served on the control socket alone, which only the owner of
 //! the data directory can open; sign-in for people comes with the console.
 
+mod audit;
 mod changes;
 mod profiles;
 mod servers;
@@ -14,12 +15,14 @@ use axum::Router;
 use axum::routing::{get, post};
 use trunkline_mcp_hub::Hub;
 use trunkline_oauth::Resource;
+use trunkline_profiles::AuditLog;
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub struct Admin {
     pub hub: Arc<Hub>,
     pub resource: Arc<Resource>,
+    pub audit: AuditLog,
     /// Where clients reach the hub, without a slash at the end.
     pub public_url: String,
 }
@@ -32,5 +35,6 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/profiles", get(profiles::list))
         .route("/api/v1/profiles/{name}/tools", get(profiles::tools))
         .route("/api/v1/changes", post(changes::take_over))
+        .route("/api/v1/audit/flush", post(audit::flush))
         .with_state(admin)
 }

@@ -80,7 +80,7 @@ impl Request {
     }
 
     /// Answers with `error` after the refusal is in the audit trail.
-    async fn refuse(&self, reason: Reason, target: Option<String>, error: RpcError) -> Answer {
+    fn refuse(&self, reason: Reason, target: Option<String>, error: &RpcError) -> Answer {
         let refused = RefusedRequest {
             request_id: self.request_id,
             arrived: self.arrived,
@@ -91,7 +91,7 @@ impl Request {
             detail: error.message.clone(),
             request_bytes: self.params().len() as u64,
         };
-        match self.hub.guard.refuse(refused).await {
+        match self.hub.guard.refuse(refused) {
             Ok(()) => error.answer(Some(self.id())),
             Err(_) => audit_unavailable().answer(Some(self.id())),
         }
@@ -126,15 +126,15 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
         "completion/complete" => Box::pin(complete::answer(&request)).await,
         "server/discover" if modern => greet::discover(&request),
         "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
-        "logging/setLevel" if !modern => logging::set_level(&request).await,
-        _ => unknown_method(&request, method).await,
+        "logging/setLevel" if !modern => logging::set_level(&request),
+        _ => unknown_method(&request, method),
     }
 }
 
-async fn unknown_method(request: &Request, method: &str) -> Answer {
+fn unknown_method(request: &Request, method: &str) -> Answer {
     let status = if request.era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
     let error = RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}")).status(status);
-    request.refuse(Reason::BadRequest, None, error).await
+    request.refuse(Reason::BadRequest, None, &error)
 }
 
 pub(crate) use greet::initialize;

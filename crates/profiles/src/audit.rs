@@ -10,12 +10,13 @@
 
 mod chain;
 mod export;
+mod keeper;
 mod log;
 mod verify;
 
 pub use export::Export;
+pub(crate) use log::id_at;
 pub use log::{AuditLog, AuditUnavailable};
-pub(crate) use log::{Slot, id_at};
 pub use verify::{Fault, FaultKind, VerifyReport, verify};
 
 #[cfg(test)]

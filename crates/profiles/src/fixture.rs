@@ -1,6 +1,7 @@
 //! What the tests of this crate stand on: a real store, a clock that stands
 //! still, a profile and its callers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -18,6 +19,8 @@ use crate::{Asked, AuditLog, EffectiveProfile, Export, Guard, Kind};
 
 pub(crate) const NOON: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
+const JOURNAL: &str = "journal";
+
 pub(crate) struct Fixture {
     pub directory: TempDir,
     pub store: Arc<Store>,
@@ -31,7 +34,8 @@ impl Fixture {
         let directory = TempDir::new().unwrap();
         let clock = ManualClock::starting_at(NOON);
         let store = Store::open_in(directory.path(), Arc::new(clock.clone())).await.unwrap();
-        let audit = AuditLog::start(Arc::clone(&store), &clock);
+        let journal = directory.path().join(JOURNAL);
+        let audit = AuditLog::start(Arc::clone(&store), &journal, &clock).await.unwrap();
         let guard = Guard::new(audit.clone(), Arc::new(clock.clone()));
         Self { directory, store, clock, audit, guard }
     }
@@ -40,6 +44,10 @@ impl Fixture {
     pub(crate) async fn trail(&self) -> Vec<AuditEvent> {
         self.audit.close().await;
         self.rows().await.iter().map(|row| serde_json::from_str(&row.payload).unwrap()).collect()
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.directory.path().join(JOURNAL)
     }
 
     pub(crate) async fn rows(&self) -> Vec<AuditRow> {

@@ -111,17 +111,17 @@ impl Guard {
         }
     }
 
-    /// Records a refusal that never came to [`Guard::admit`], and returns
-    /// once it is durable.
+    /// Records a refusal that never came to [`Guard::admit`]; it is durable
+    /// when this returns.
     ///
     /// # Errors
     /// [`AuditUnavailable`]: the answer must not leave.
-    pub async fn refuse(&self, refused: RefusedRequest) -> Result<(), AuditUnavailable> {
+    pub fn refuse(&self, refused: RefusedRequest) -> Result<(), AuditUnavailable> {
         let RefusedRequest { request_id, arrived, profile, caller, action, decision, detail, request_bytes } =
             refused;
         let beginning = Beginning { request_id, arrived, profile, caller, action, decision, request_bytes };
         let outcome = Outcome::Refused { detail };
-        Draft::new(&self.recorder, beginning, outcome.clone()).settle(outcome, 0).await
+        Draft::new(&self.recorder, beginning, outcome.clone()).settle(outcome, 0)
     }
 
     /// The right to ask a server what the hub itself must know: handshakes
@@ -157,14 +157,14 @@ impl Permit {
         &self.server
     }
 
-    /// Says how the request ended and how many bytes its result has, and
-    /// returns once the event is durable: then the answer may leave.
+    /// Says how the request ended and how many bytes its result has. The event
+    /// is durable when this returns: then the answer may leave.
     ///
     /// # Errors
     /// [`AuditUnavailable`]: the answer must not leave.
-    pub async fn settle(self, outcome: Outcome, response_bytes: u64) -> Result<(), AuditUnavailable> {
+    pub fn settle(self, outcome: Outcome, response_bytes: u64) -> Result<(), AuditUnavailable> {
         match self.draft {
-            Some(draft) => draft.settle(outcome, response_bytes).await,
+            Some(draft) => draft.settle(outcome, response_bytes),
             None => Ok(()),
         }
     }
@@ -181,13 +181,13 @@ impl Refusal {
         self.detail
     }
 
-    /// Returns once the refusal is durable: then the answer may leave.
+    /// The refusal is durable when this returns: then the answer may leave.
     ///
     /// # Errors
     /// [`AuditUnavailable`]: the answer must not leave.
-    pub async fn record(self) -> Result<(), AuditUnavailable> {
+    pub fn record(self) -> Result<(), AuditUnavailable> {
         let outcome = Outcome::Refused { detail: self.detail.to_owned() };
-        self.draft.settle(outcome, 0).await
+        self.draft.settle(outcome, 0)
     }
 }
 

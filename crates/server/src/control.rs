@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
@@ -151,18 +151,11 @@ impl Control {
     /// # Errors
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
-        let (status, body) = tokio::time::timeout(PATIENCE, self.exchange(http::Method::GET, path))
-            .await
-            .context("the hub did not answer in time")??;
-        if status.is_success() {
-            return serde_json::from_slice(&body)
-                .with_context(|| format!("the hub's answer to {path} is not understood"));
+        let (status, body) = self.within_patience(http::Method::GET, path).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body, path));
         }
-        let problem: ProblemDetails = serde_json::from_slice(&body).unwrap_or_default();
-        match problem.detail.or(problem.title) {
-            Some(words) => bail!("{words}"),
-            None => bail!("the hub answered {path} with {status}"),
-        }
+        serde_json::from_slice(&body).with_context(|| format!("the hub's answer to {path} is not understood"))
     }
 
     /// Tells the hub that the database has changed, and waits until it has
@@ -171,11 +164,30 @@ impl Control {
     /// # Errors
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn changed(self) -> anyhow::Result<()> {
-        let exchange = self.exchange(http::Method::POST, "/api/v1/changes");
-        let (status, _) =
-            tokio::time::timeout(PATIENCE, exchange).await.context("the hub did not answer in time")??;
-        anyhow::ensure!(status.is_success(), "the hub answered {status}");
-        Ok(())
+        self.post("/api/v1/changes").await
+    }
+
+    /// Waits until every event of the audit trail so far is in the database.
+    ///
+    /// # Errors
+    /// As [`Self::changed`].
+    pub(crate) async fn flush_audit(self) -> anyhow::Result<()> {
+        self.post("/api/v1/audit/flush").await
+    }
+
+    async fn post(self, path: &str) -> anyhow::Result<()> {
+        let (status, body) = self.within_patience(http::Method::POST, path).await?;
+        if status.is_success() { Ok(()) } else { Err(refusal(status, &body, path)) }
+    }
+
+    async fn within_patience(
+        self,
+        method: http::Method,
+        path: &str,
+    ) -> anyhow::Result<(http::StatusCode, Bytes)> {
+        tokio::time::timeout(PATIENCE, self.exchange(method, path))
+            .await
+            .context("the hub did not answer in time")?
     }
 
     async fn exchange(self, method: http::Method, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
@@ -200,6 +212,15 @@ impl Control {
                 closed = &mut connection => closed.context("the hub closed the connection")?,
             }
         }
+    }
+}
+
+/// What the hub said instead.
+fn refusal(status: http::StatusCode, body: &[u8], path: &str) -> anyhow::Error {
+    let problem: ProblemDetails = serde_json::from_slice(body).unwrap_or_default();
+    match problem.detail.or(problem.title) {
+        Some(words) => anyhow::anyhow!("{words}"),
+        None => anyhow::anyhow!("the hub answered {path} with {status}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The data directory: database, secret key, control socket.
+//! The data directory: database, secret key, audit journal, control socket.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -29,6 +29,11 @@ impl DataDir {
     /// The key that seals secrets, where the configuration gives none.
     pub fn secret_key(&self) -> PathBuf {
         self.0.join("secret.key")
+    }
+
+    /// Where events of the audit trail stand until they are in the database.
+    pub fn audit_journal(&self) -> PathBuf {
+        self.0.join("audit-journal")
     }
 
     /// Where a running hub answers commands of its owner.

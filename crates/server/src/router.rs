@@ -63,7 +63,7 @@ pub(crate) fn record_refusal(guard: Arc<Guard>) -> impl Fn(GateRefusal, &Request
                 detail: refusal.to_string(),
                 request_bytes: 0,
             };
-            if let Err(error) = guard.refuse(refused).await {
+            if let Err(error) = guard.refuse(refused) {
                 tracing::error!(%error, %request_id, "a refusal is not in the audit trail");
             }
         })

@@ -107,6 +107,7 @@ impl Running {
         let admin = Admin {
             hub: Arc::clone(&core.hub),
             resource: Arc::clone(&core.resource),
+            audit: core.audit.clone(),
             public_url: public_url.clone(),
         };
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
@@ -171,7 +172,9 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(data.store_options(config), Arc::clone(&clock)).await?;
         let tasks = Tasks::new();
-        let audit = AuditLog::start(Arc::clone(&store), clock.as_ref());
+        let journal = data.audit_journal();
+        let audit =
+            AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
         let resource =
             Resource::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the API keys")?;
         resource.follow_changes(&tasks);

@@ -7,8 +7,7 @@ use sqlx::AssertSqlSafe;
 use trunkline_model::Timestamp;
 use uuid::Uuid;
 
-use crate::Store;
-use crate::database::{Database, Lease, leased, reading};
+use crate::database::{Database, reading, within};
 use crate::error::StoreError;
 
 const HEAD: &str = "SELECT seq, hash FROM audit_event WHERE chain = $1 ORDER BY seq DESC LIMIT 1";
@@ -19,12 +18,9 @@ const CHAINS: &str = "SELECT DISTINCT chain FROM audit_event ORDER BY chain";
 pub(crate) const STATEMENTS: &[&str] = &[HEAD, PAGE, CHAINS];
 
 /// Rows for which a statement stands ready, largest first. A fixed few, so
-/// that each is prepared once on a connection; dense where batches are small,
-/// so that a small batch is not split.
-const SIZES: [usize; 14] = [64, 48, 32, 24, 16, 12, 8, 7, 6, 5, 4, 3, 2, 1];
+/// that each is prepared once on a connection.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
 const COLUMNS: usize = 6;
-/// Appends on one connection before others that wait to write get their turn.
-const TURN: u32 = 64;
 
 /// SQLite looks for a parameter's name in a list of all names, which takes as
 /// long as the square of their number; without names it need not look.
@@ -52,26 +48,47 @@ pub struct AuditRow {
     pub payload: String,
 }
 
-/// Reads audit rows.
+/// The rows. They are appended, and nothing changes or deletes them.
 #[derive(Debug, Clone, Copy)]
 pub struct Audit<'a> {
     database: &'a Database,
 }
 
-/// Appends audit rows, which nothing changes or deletes. It keeps its
-/// connection from one batch to the next: to take one from the pool and to
-/// give it back costs a check of the connection, as much as a small batch.
-#[derive(Debug)]
-pub struct AuditAppender {
-    store: Arc<Store>,
-    lease: Option<Lease>,
-    /// Batches since the connection was taken.
-    appended: u32,
-}
-
 impl<'a> Audit<'a> {
     pub(crate) fn new(database: &'a Database) -> Self {
         Self { database }
+    }
+
+    /// Appends all of `rows` or none, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], also when a row with the same chain and
+    /// number is there already.
+    pub async fn append(self, rows: &[AuditRow]) -> Result<(), StoreError> {
+        self.insert(rows).await.map_err(StoreError::on("append to the audit trail"))
+    }
+
+    async fn insert(self, mut rows: &[AuditRow]) -> Result<(), sqlx::Error> {
+        let ready = inserts(self.database);
+        let mut work = self.database.begin().await?;
+        while let Some(which) = SIZES.iter().position(|size| *size <= rows.len()) {
+            let (now, later) = rows.split_at(SIZES[which]);
+            within!(&mut work, connection => {
+                let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&ready[which])));
+                for row in now {
+                    query = query
+                        .bind(row.chain)
+                        .bind(row.seq)
+                        .bind(row.at.as_micros())
+                        .bind(row.prev_hash.as_slice())
+                        .bind(row.hash.as_slice())
+                        .bind(row.payload.as_str());
+                }
+                query.execute(connection).await.map(drop)
+            })?;
+            rows = later;
+        }
+        work.commit().await
     }
 
     /// The last number and hash of a chain; none when it has no rows.
@@ -115,82 +132,6 @@ impl<'a> Audit<'a> {
     pub async fn chains(self) -> Result<Vec<Uuid>, StoreError> {
         reading!(self.database, pool => sqlx::query_scalar(CHAINS).fetch_all(pool).await)
             .map_err(StoreError::on("list the audit chains"))
-    }
-}
-
-impl AuditAppender {
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, lease: None, appended: 0 }
-    }
-
-    /// How many of `waiting` rows to give to one [`AuditAppender::append`]:
-    /// a number for which a statement stands ready.
-    pub fn batch_of(waiting: usize) -> usize {
-        SIZES.into_iter().find(|size| *size <= waiting).unwrap_or(0)
-    }
-
-    /// Appends all of `rows` or none, in one statement that is a transaction
-    /// by itself. They are durable against a killed process when this returns
-    /// (against a power cut: at the database's next checkpoint on SQLite, at
-    /// once on PostgreSQL). Rows by the thousand are more than a statement takes.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], also when a row with the same chain and
-    /// number is there already.
-    pub async fn append(&mut self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let appended = self.insert(rows).await;
-        self.appended += 1;
-        if appended.is_err() || self.appended >= TURN {
-            self.release();
-        }
-        appended.map_err(StoreError::on("append to the audit trail"))
-    }
-
-    /// Gives the connection back. To be called when nothing waits: as long as
-    /// it is kept, nobody else writes to SQLite, and closing the store waits.
-    pub fn release(&mut self) {
-        self.lease = None;
-        self.appended = 0;
-    }
-
-    /// Whether there is a connection to release.
-    pub fn is_holding(&self) -> bool {
-        self.lease.is_some()
-    }
-
-    async fn insert(&mut self, rows: &[AuditRow]) -> Result<(), sqlx::Error> {
-        let database = self.store.database();
-        let sql = insert_for(database, rows.len());
-        let lease = match &mut self.lease {
-            Some(lease) => lease,
-            none => none.insert(database.lease().await?),
-        };
-        leased!(lease, connection => {
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for row in rows {
-                query = query
-                    .bind(row.chain)
-                    .bind(row.seq)
-                    .bind(row.at.as_micros())
-                    .bind(row.prev_hash.as_slice())
-                    .bind(row.hash.as_slice())
-                    .bind(row.payload.as_str());
-            }
-            query.execute(connection).await.map(drop)
-        })
-    }
-}
-
-/// The statement that inserts so many rows.
-fn insert_for(database: &Database, rows: usize) -> Arc<str> {
-    let ready = inserts(database);
-    match SIZES.iter().position(|size| *size == rows) {
-        Some(which) => Arc::clone(&ready[which]),
-        None if matches!(database, Database::Sqlite { .. }) => insert_of(rows, |_| "?".to_owned()),
-        None => insert_of(rows, |number| format!("${number}")),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod changes;
+mod journal;
 mod keys;
 mod open;
 mod schema;

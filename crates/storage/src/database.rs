@@ -6,7 +6,6 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -49,13 +48,6 @@ pub(crate) enum Work {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// A connection that writes, taken from its pool until it is dropped.
-#[derive(Debug)]
-pub(crate) enum Lease {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
-}
-
 /// Evaluates one body on the pool that reads.
 macro_rules! reading {
     ($database:expr, $pool:ident => $body:expr) => {
@@ -82,23 +74,7 @@ macro_rules! within {
     };
 }
 
-/// Evaluates one body on the connection of a lease.
-macro_rules! leased {
-    ($lease:expr, $connection:ident => $body:expr) => {
-        match $lease {
-            $crate::database::Lease::Sqlite(lease) => {
-                let $connection = &mut **lease;
-                $body
-            }
-            $crate::database::Lease::Postgres(lease) => {
-                let $connection = &mut **lease;
-                $body
-            }
-        }
-    };
-}
-
-pub(crate) use {leased, reading, within};
+pub(crate) use {reading, within};
 
 impl Database {
     pub(crate) async fn open_sqlite(file: &Path) -> Result<Self, sqlx::Error> {
@@ -151,14 +127,6 @@ impl Database {
             // A transaction that starts as a reader cannot wait its turn to write.
             Self::Sqlite { writer, .. } => Work::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Work::Postgres(pool.begin().await?),
-        })
-    }
-
-    /// Takes a connection that may write; each statement is its own transaction.
-    pub(crate) async fn lease(&self) -> Result<Lease, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite { writer, .. } => Lease::Sqlite(writer.acquire().await?),
-            Self::Postgres(pool) => Lease::Postgres(pool.acquire().await?),
         })
     }
 

@@ -76,6 +76,13 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A file of the audit journal could not be made, read or removed. Trying again later is safe.
+    #[error("the audit journal {} cannot be used: {source}", path.display())]
+    Journal {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// A stored row is not what this program writes. Trying again does not help.
     #[error("the database holds {what} that cannot be read: {detail}")]
     Damaged { what: &'static str, detail: String },

@@ -5,7 +5,8 @@
 //!   does it in a data directory.
 //! - [`Store::keys`], [`Store::audit`] and [`Store::changes`] are the
 //!   repositories. SQL is written once; `database.rs` holds the differences.
-//! - [`AuditAppender`] writes the audit trail on a connection that it keeps.
+//! - [`Journal`] makes rows of the audit trail durable without the database;
+//!   they follow into it, and [`recover`] brings in what a killed process left.
 //! - [`Store::vault`] seals and opens; a caller that does so often keeps a [`Sealer`].
 //!
 //! A repository's method is one unit of work: it takes effect whole or not
@@ -15,6 +16,7 @@ mod audit;
 mod changes;
 mod database;
 mod error;
+mod journal;
 mod key_file;
 mod keys;
 mod migration;
@@ -26,9 +28,10 @@ mod vault;
 #[cfg(test)]
 mod conformance;
 
-pub use audit::{Audit, AuditAppender, AuditRow};
+pub use audit::{Audit, AuditRow};
 pub use changes::{Changes, Topic};
 pub use error::{OpenError, StoreError};
+pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
 pub use store::{Location, Store, StoreOptions, VaultKey};
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

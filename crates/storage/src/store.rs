@@ -121,6 +121,7 @@ impl Store {
         self.database.close().await;
     }
 
+    #[cfg(test)]
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }

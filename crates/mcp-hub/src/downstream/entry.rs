@@ -52,11 +52,11 @@ pub(crate) async fn enter(hub: &Arc<Hub>, name: &str, parts: &Parts) -> Result<E
     let Some(profile) = hub.profile(name) else {
         let error = RpcError::new(code::INVALID_REQUEST, format!("there is no profile named {name:?} here"))
             .status(StatusCode::NOT_FOUND);
-        return Err(stranger.refuse(None, Reason::NotInProfile, &error).await);
+        return Err(stranger.refuse(None, Reason::NotInProfile, &error));
     };
     match hub.resource.authenticate(&parts.headers, profile.name(), profile.auth()).await {
         Ok(caller) => Ok(Entry { hub: Arc::clone(hub), profile, caller, request_id, arrived }),
-        Err(refused) => Err(stranger.challenge(profile.name(), &refused).await),
+        Err(refused) => Err(stranger.challenge(profile.name(), refused)),
     }
 }
 
@@ -69,9 +69,9 @@ struct Stranger<'a> {
 }
 
 impl Stranger<'_> {
-    async fn challenge(&self, profile: &ProfileName, refused: &Refused) -> Response {
+    fn challenge(&self, profile: &ProfileName, refused: Refused) -> Response {
         let error = RpcError::new(code::INVALID_REQUEST, refused.to_string()).status(refused.status());
-        let mut response = self.refuse(Some(profile), refused.reason(), &error).await;
+        let mut response = self.refuse(Some(profile), refused.reason(), &error);
         let metadata = self.hub.resource_metadata(profile);
         if let Some(challenge) = refused.challenge(metadata.as_deref()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -79,7 +79,7 @@ impl Stranger<'_> {
         response
     }
 
-    async fn refuse(&self, profile: Option<&ProfileName>, reason: Reason, error: &RpcError) -> Response {
+    fn refuse(&self, profile: Option<&ProfileName>, reason: Reason, error: &RpcError) -> Response {
         let refused = RefusedRequest {
             request_id: self.request_id,
             arrived: self.arrived,
@@ -90,13 +90,13 @@ impl Stranger<'_> {
             detail: error.message.clone(),
             request_bytes: 0,
         };
-        record(self.hub, refused, error, None).await
+        record(self.hub, refused, error, None)
     }
 }
 
 /// Writes a refusal to the trail, then answers with it.
-async fn record(hub: &Hub, refused: RefusedRequest, error: &RpcError, id: Option<&str>) -> Response {
-    match hub.guard.refuse(refused).await {
+fn record(hub: &Hub, refused: RefusedRequest, error: &RpcError, id: Option<&str>) -> Response {
+    match hub.guard.refuse(refused) {
         Ok(()) => answer::json(error.status, error.body(id), None),
         Err(_) => answer::empty(StatusCode::SERVICE_UNAVAILABLE),
     }
@@ -104,7 +104,7 @@ async fn record(hub: &Hub, refused: RefusedRequest, error: &RpcError, id: Option
 
 impl Entry {
     /// Refuses a request whose caller is known.
-    pub(crate) async fn refuse(&self, message: Option<&Message>, error: &RpcError) -> Response {
+    pub(crate) fn refuse(&self, message: Option<&Message>, error: &RpcError) -> Response {
         let principal: &Principal = self.caller.principal();
         let refused = RefusedRequest {
             request_id: self.request_id,
@@ -121,13 +121,13 @@ impl Entry {
             detail: error.message.clone(),
             request_bytes: message.map_or(0, |message| message.bytes().len() as u64),
         };
-        record(&self.hub, refused, error, message.and_then(Message::id)).await
+        record(&self.hub, refused, error, message.and_then(Message::id))
     }
 
     /// Refuses an HTTP method; `allow` names those that the endpoint has.
-    pub(crate) async fn method_not_allowed(&self, allow: &'static str) -> Response {
+    pub(crate) fn method_not_allowed(&self, allow: &'static str) -> Response {
         let error = bad(&format!("this endpoint takes {allow}"), StatusCode::METHOD_NOT_ALLOWED);
-        let mut response = self.refuse(None, &error).await;
+        let mut response = self.refuse(None, &error);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         response
     }
@@ -136,19 +136,19 @@ impl Entry {
     pub(crate) async fn message(&self, headers: &HeaderMap, body: Body) -> Result<Message, Response> {
         if !is_json(headers) {
             let error = bad("the Content-Type must be application/json", StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            return Err(self.refuse(None, &error).await);
+            return Err(self.refuse(None, &error));
         }
         let bytes: Bytes = match body::read(headers, body, self.hub.limits.request_bytes).await {
             Ok(bytes) => bytes,
             Err(fault) => {
-                return Err(self.refuse(None, &bad(&fault.to_string(), fault.status())).await);
+                return Err(self.refuse(None, &bad(&fault.to_string(), fault.status())));
             }
         };
         match Message::parse(bytes) {
             Ok(message) => Ok(message),
             Err(fault) => {
                 let error = RpcError::new(fault.code(), fault.to_string()).status(StatusCode::BAD_REQUEST);
-                Err(self.refuse(None, &error).await)
+                Err(self.refuse(None, &error))
             }
         }
     }

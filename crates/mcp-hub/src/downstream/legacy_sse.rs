@@ -98,14 +98,14 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
             "the query must have one sessionId; open the stream with a GET first",
             StatusCode::BAD_REQUEST,
         );
-        return entry.refuse(None, &error).await;
+        return entry.refuse(None, &error);
     };
     let message = match entry.message(&parts.headers, body).await {
         Ok(message) => message,
         Err(refusal) => return refusal,
     };
     if let Err(error) = modern::check_claims(&parts.headers, &message) {
-        return entry.refuse(Some(&message), &error).await;
+        return entry.refuse(Some(&message), &error);
     }
     let session = hub.sessions.find_live(&token, &entry.caller);
     let Some((session, outbox)) = session.and_then(|session| {
@@ -114,7 +114,7 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
     }) else {
         let error = RpcError::new(SESSION_NOT_FOUND, "Session not found; open the stream again")
             .status(StatusCode::NOT_FOUND);
-        return entry.refuse(Some(&message), &error).await;
+        return entry.refuse(Some(&message), &error);
     };
     let tasks = hub.tasks.clone();
     tasks.spawn(async move { Box::pin(answer_on(entry, message, session, outbox)).await });
@@ -125,7 +125,7 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
 pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, _) = http.into_parts();
     match entry::enter(&hub, &profile, &parts).await {
-        Ok(entry) => entry.method_not_allowed("GET, POST").await,
+        Ok(entry) => entry.method_not_allowed("GET, POST"),
         Err(refusal) => refusal,
     }
 }

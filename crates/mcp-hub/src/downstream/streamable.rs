@@ -39,7 +39,7 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
             "the Accept header must allow application/json and text/event-stream",
             StatusCode::NOT_ACCEPTABLE,
         );
-        return entry.refuse(None, &error).await;
+        return entry.refuse(None, &error);
     }
     let message = match entry.message(&parts.headers, body).await {
         Ok(message) => message,
@@ -82,7 +82,7 @@ async fn post_modern(
     takes_stream: bool,
 ) -> Result<Answer, Response> {
     if let Err(error) = modern::check_claims(headers, &message) {
-        return Err(entry.refuse(Some(&message), &error).await);
+        return Err(entry.refuse(Some(&message), &error));
     }
     match message.kind() {
         Kind::Notification => {
@@ -92,27 +92,27 @@ async fn post_modern(
         }
         Kind::Result | Kind::Error => {
             let error = bad("a client of this protocol version posts no answers", StatusCode::BAD_REQUEST);
-            return Err(entry.refuse(Some(&message), &error).await);
+            return Err(entry.refuse(Some(&message), &error));
         }
         Kind::Request => {}
     }
     if let Err(error) = modern::check(headers, &message) {
-        return Err(entry.refuse(Some(&message), &error).await);
+        return Err(entry.refuse(Some(&message), &error));
     }
     let request = request(entry, message, Era::Modern, None, takes_stream);
     if request.message.method() == Some("subscriptions/listen") {
-        return Err(listen(&request).await);
+        return Err(listen(&request));
     }
     Ok(method::dispatch(request).await)
 }
 
-async fn listen(request: &Request) -> Response {
+fn listen(request: &Request) -> Response {
     match Listening::begin(request) {
         Ok(listening) => {
             let first = events::frame(&listening.acknowledgement);
             events::stream(Some(first), Open::new(listening, &request.hub, &request.caller))
         }
-        Err(error) => entry_of(request).refuse(Some(&request.message), &error).await,
+        Err(error) => entry_of(request).refuse(Some(&request.message), &error),
     }
 }
 
@@ -133,18 +133,18 @@ async fn post_legacy(
     takes_stream: bool,
 ) -> Result<Answer, Response> {
     if let Err(error) = modern::check_claims(headers, &message) {
-        return Err(entry.refuse(Some(&message), &error).await);
+        return Err(entry.refuse(Some(&message), &error));
     }
     if message.method() == Some("initialize") && message.kind() == Kind::Request {
         let request = request(entry, message, Era::Legacy, None, takes_stream);
         return Ok(method::initialize(request, true).await);
     }
     if let Err(error) = check_version(headers) {
-        return Err(entry.refuse(Some(&message), &error).await);
+        return Err(entry.refuse(Some(&message), &error));
     }
     let session = match session(&entry, headers) {
         Ok((_, session)) => session,
-        Err(error) => return Err(entry.refuse(Some(&message), &error).await),
+        Err(error) => return Err(entry.refuse(Some(&message), &error)),
     };
     let request = request(entry, message, Era::Legacy, Some(session), takes_stream);
     match request.message.kind() {
@@ -219,14 +219,14 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
         Err(refusal) => return refusal,
     };
     if modern::says_modern(&parts.headers) {
-        return entry.method_not_allowed("POST").await;
+        return entry.method_not_allowed("POST");
     }
     if !entry::accepts(&parts.headers).stream {
         let error = bad(
             "a GET opens an event stream: Accept must allow text/event-stream",
             StatusCode::NOT_ACCEPTABLE,
         );
-        return entry.refuse(None, &error).await;
+        return entry.refuse(None, &error);
     }
     match check_version(&parts.headers).and_then(|()| session(&entry, &parts.headers)) {
         Ok((_, session)) => {
@@ -236,7 +236,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
             let first = Some(trunkline_web::sse::comment());
             events::stream(first, Open::new(source, &hub, &entry.caller))
         }
-        Err(error) => entry.refuse(None, &error).await,
+        Err(error) => entry.refuse(None, &error),
     }
 }
 
@@ -252,14 +252,14 @@ pub(crate) async fn delete(
         Err(refusal) => return refusal,
     };
     if modern::says_modern(&parts.headers) {
-        return entry.method_not_allowed("POST").await;
+        return entry.method_not_allowed("POST");
     }
     match session(&entry, &parts.headers) {
         Ok((token, session)) => {
             hub.end_session(&token, &session);
             answer::empty(StatusCode::OK)
         }
-        Err(error) => entry.refuse(None, &error).await,
+        Err(error) => entry.refuse(None, &error),
     }
 }
 
@@ -267,7 +267,7 @@ pub(crate) async fn delete(
 pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, http: HttpRequest) -> Response {
     let (parts, _) = http.into_parts();
     match entry::enter(&hub, &profile, &parts).await {
-        Ok(entry) => entry.method_not_allowed("GET, POST, DELETE").await,
+        Ok(entry) => entry.method_not_allowed("GET, POST, DELETE"),
         Err(refusal) => refusal,
     }
 }

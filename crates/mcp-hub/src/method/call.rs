@@ -19,7 +19,7 @@ const NOT_SERVED: [(&str, &str); 3] = [
 pub(super) async fn answer(request: &Request) -> Answer {
     match destination(request).await {
         Ok(destination) => forward::forward(request, destination).await,
-        Err((reason, target, error)) => request.refuse(reason, target, error).await,
+        Err((reason, target, error)) => request.refuse(reason, target, &error),
     }
 }
 

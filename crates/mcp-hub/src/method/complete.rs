@@ -19,7 +19,7 @@ enum Reference {
 pub(super) async fn answer(request: &Request) -> Answer {
     let reference = match reference(request) {
         Ok(reference) => reference,
-        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     let (kind, shown, place, target) = match reference {
         Reference::Prompt(name, place) => {
@@ -42,7 +42,7 @@ pub(super) async fn answer(request: &Request) -> Answer {
         }
         None => {
             let error = forward::not_found(kind, &shown, request.era);
-            request.refuse(Reason::NotInProfile, Some(shown), error).await
+            request.refuse(Reason::NotInProfile, Some(shown), &error)
         }
     }
 }

@@ -41,13 +41,13 @@ pub(super) async fn forward(request: &Request, destination: Destination) -> Answ
     let asked = request.asked(destination.kind, action);
     match request.hub.guard.admit(&request.caller, &request.profile, asked) {
         Ok(permit) => run(request, destination, permit).await,
-        Err(refusal) => refused(request, &destination, refusal).await,
+        Err(refusal) => refused(request, &destination, refusal),
     }
 }
 
 /// What is refused looks as if it were not there.
-async fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> Answer {
-    if refusal.record().await.is_err() {
+fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> Answer {
+    if refusal.record().is_err() {
         return super::audit_unavailable().answer(Some(request.id()));
     }
     not_found(destination.kind, &destination.shown, request.era).answer(Some(request.id()))
@@ -84,12 +84,12 @@ async fn exchange(
     let asking = ask(&request, &destination, &permit);
     let asked = tokio::select! {
         biased;
-        () = cancel.cancelled() => return cancelled(permit).await,
+        () = cancel.cancelled() => return cancelled(permit),
         asked = upstream::within(patience, asking) => asked,
     };
     match asked {
         Ok((Exchange::Done(message), lease)) => {
-            relay::finish(&request, &destination, permit, Ok(message), lease.greeting().era).await
+            relay::finish(&request, &destination, permit, Ok(message), lease.greeting().era)
         }
         Ok((Exchange::Open(open), lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
@@ -97,13 +97,13 @@ async fn exchange(
             let relay = Relay { request, destination, permit, lease, open, token, cancel, running, patience };
             relay.answer().await
         }
-        Err(error) => relay::finish(&request, &destination, permit, Err(error), Era::Legacy).await,
+        Err(error) => relay::finish(&request, &destination, permit, Err(error), Era::Legacy),
     }
 }
 
-pub(super) async fn cancelled(permit: Permit) -> Answer {
+pub(super) fn cancelled(permit: Permit) -> Answer {
     // The caller wants no answer; the event is written all the same.
-    let _ = permit.settle(Outcome::Cancelled, 0).await;
+    let _ = permit.settle(Outcome::Cancelled, 0);
     Answer::Nothing
 }
 

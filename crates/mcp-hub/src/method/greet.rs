@@ -25,7 +25,7 @@ pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Ans
     });
     let asked = match asked {
         Ok(asked) => asked,
-        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     let version = LEGACY_VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(LEGACY_VERSION);
     let mut token = None;

@@ -23,7 +23,7 @@ pub(super) async fn answer(request: &Request, kind: ListKind) -> Answer {
     });
     let cursor = match cursor {
         Ok(cursor) => cursor,
-        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     let view = request.hub.listed_view(request).await;
     match view.listing(kind).page(cursor.as_deref()) {
@@ -35,7 +35,7 @@ pub(super) async fn answer(request: &Request, kind: ListKind) -> Answer {
         }
         None => {
             let error = invalid("the cursor is unknown or the list has changed; list again without a cursor");
-            request.refuse(Reason::BadRequest, None, error).await
+            request.refuse(Reason::BadRequest, None, &error)
         }
     }
 }

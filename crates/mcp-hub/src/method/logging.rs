@@ -34,7 +34,7 @@ pub(crate) fn passes_number(params: Option<&str>, number: u8) -> bool {
     name_of(number).is_none_or(|wanted| passes(params, wanted))
 }
 
-pub(super) async fn set_level(request: &Request) -> Answer {
+pub(super) fn set_level(request: &Request) -> Answer {
     let level = request.fields(["level"]).and_then(|fields| {
         let level = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
         level
@@ -50,7 +50,7 @@ pub(super) async fn set_level(request: &Request) -> Answer {
             }
             Answer::result(request.id(), &b"{}"[..])
         }
-        Err(error) => request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => request.refuse(Reason::BadRequest, None, &error),
     }
 }
 

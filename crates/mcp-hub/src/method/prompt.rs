@@ -15,7 +15,7 @@ pub(super) async fn answer(request: &Request) -> Answer {
     });
     let (name, place) = match found {
         Ok(found) => found,
-        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     match request.hub.prompt(request, &name).await {
         Some(target) => {
@@ -26,7 +26,7 @@ pub(super) async fn answer(request: &Request) -> Answer {
         }
         None => {
             let error = forward::not_found(Kind::Prompt, &name, request.era);
-            request.refuse(Reason::NotInProfile, Some(name), error).await
+            request.refuse(Reason::NotInProfile, Some(name), &error)
         }
     }
 }

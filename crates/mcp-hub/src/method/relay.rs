@@ -123,7 +123,7 @@ async fn or_closed<T>(sender: &mpsc::Sender<Bytes>, next: impl Future<Output = T
 }
 
 /// Settles the permit and makes the answer of a request that needs no stream.
-pub(super) async fn finish(
+pub(super) fn finish(
     request: &Request,
     destination: &Destination,
     permit: Permit,
@@ -131,7 +131,7 @@ pub(super) async fn finish(
     server_era: Era,
 ) -> Answer {
     let (outcome, pieces, bytes) = conclude(request, destination, answered, server_era);
-    match permit.settle(outcome, bytes).await {
+    match permit.settle(outcome, bytes) {
         Ok(()) => Answer::ok(pieces),
         Err(_) => audit_unavailable().answer(Some(request.id())),
     }
@@ -270,10 +270,10 @@ impl Relay {
             match self.step().await {
                 Step::Forward(message) if self.request.takes_stream => return self.stream(message),
                 Step::Forward(_) | Step::Skip => {}
-                Step::Cancelled => return forward::cancelled(self.permit).await,
+                Step::Cancelled => return forward::cancelled(self.permit),
                 Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
-                    return finish(&self.request, &self.destination, self.permit, answered, era).await;
+                    return finish(&self.request, &self.destination, self.permit, answered, era);
                 }
             }
         }
@@ -306,13 +306,13 @@ impl Relay {
                     () = self.patience.ended() => {}
                 },
                 Step::Cancelled => {
-                    forward::cancelled(self.permit).await;
+                    forward::cancelled(self.permit);
                     return;
                 }
                 Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
                     let (outcome, pieces, bytes) = conclude(&self.request, &self.destination, answered, era);
-                    let pieces = match self.permit.settle(outcome, bytes).await {
+                    let pieces = match self.permit.settle(outcome, bytes) {
                         Ok(()) => pieces,
                         Err(_) => audit_unavailable().body(Some(self.request.id())),
                     };

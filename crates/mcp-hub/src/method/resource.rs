@@ -15,7 +15,7 @@ pub(super) async fn read(request: &Request) -> Answer {
     });
     let (uri, place) = match found {
         Ok(found) => found,
-        Err(error) => return request.refuse(Reason::BadRequest, None, error).await,
+        Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     match request.hub.resource(request, &uri).await {
         Some(target) => {
@@ -26,7 +26,7 @@ pub(super) async fn read(request: &Request) -> Answer {
         }
         None => {
             let error = forward::not_found(Kind::Resource, &uri, request.era);
-            request.refuse(Reason::NotInProfile, Some(uri), error).await
+            request.refuse(Reason::NotInProfile, Some(uri), &error)
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The arithmetic of a chain.
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
-use trunkline_model::Timestamp;
-use trunkline_storage::AuditRow;
 use uuid::Uuid;
 
 /// The end of a chain, where the next line is attached.
@@ -19,21 +17,19 @@ impl Head {
         Self { chain, seq: 0, hash: to_array(digest(&SHA256, chain.as_bytes()).as_ref()) }
     }
 
-    /// Attaches one line.
-    pub(super) fn attach(&mut self, at: Timestamp, payload: String) -> AuditRow {
-        let prev_hash = self.hash;
-        self.seq += 1;
-        self.hash = hash_of(&prev_hash, self.seq, &payload);
-        AuditRow { chain: self.chain, seq: self.seq, at, prev_hash, hash: self.hash, payload }
+    /// The end after one more line.
+    pub(super) fn after(&self, payload: &[u8]) -> Self {
+        let seq = self.seq + 1;
+        Self { chain: self.chain, seq, hash: hash_of(&self.hash, seq, payload) }
     }
 }
 
 /// SHA-256 over `prev_hash`, `seq` as eight bytes (big-endian), and `payload`.
-pub(super) fn hash_of(prev_hash: &[u8; 32], seq: i64, payload: &str) -> [u8; 32] {
+pub(super) fn hash_of(prev_hash: &[u8; 32], seq: i64, payload: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(prev_hash);
     context.update(&seq.to_be_bytes());
-    context.update(payload.as_bytes());
+    context.update(payload);
     to_array(context.finish().as_ref())
 }
 

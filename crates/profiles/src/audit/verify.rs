@@ -87,7 +87,7 @@ fn fault_of(row: &AuditRow, before: Head) -> Option<Fault> {
         fault(before.seq + 1, FaultKind::Missing)
     } else if row.seq <= before.seq || row.prev_hash != before.hash {
         fault(row.seq, FaultKind::Misplaced)
-    } else if row.hash != hash_of(&row.prev_hash, row.seq, &row.payload)
+    } else if row.hash != hash_of(&row.prev_hash, row.seq, row.payload.as_bytes())
         || at_of(&row.payload) != Some(row.at)
     {
         fault(row.seq, FaultKind::Edited)

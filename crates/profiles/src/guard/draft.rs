@@ -7,7 +7,7 @@ use trunkline_model::{
 };
 use uuid::Uuid;
 
-use crate::audit::{AuditLog, AuditUnavailable, Slot, id_at};
+use crate::audit::{AuditLog, AuditUnavailable, id_at};
 
 /// What callers send may be long; the trail keeps this many bytes of each text.
 const LONGEST: usize = 2048;
@@ -46,17 +46,15 @@ impl Draft {
         Self { recorder: Arc::clone(recorder), beginning: Some(Box::new(beginning)), abandoned }
     }
 
-    /// Records the event and returns once it is durable.
-    pub(super) async fn settle(
-        mut self,
-        outcome: Outcome,
-        response_bytes: u64,
-    ) -> Result<(), AuditUnavailable> {
-        let recorder = Arc::clone(&self.recorder);
-        // While it waits for a place it can still be dropped, and then it is abandoned.
-        let slot: Slot<'_> = recorder.audit.slot().await?;
-        let Some(beginning) = self.beginning.take() else { return Ok(()) };
-        slot.append(&recorder.event(*beginning, outcome, response_bytes)).await
+    /// Records the event, which is durable when this returns.
+    pub(super) fn settle(mut self, outcome: Outcome, response_bytes: u64) -> Result<(), AuditUnavailable> {
+        match self.beginning.take() {
+            Some(beginning) => {
+                let event = self.recorder.event(*beginning, outcome, response_bytes);
+                self.recorder.audit.append(&event)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -64,7 +62,10 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if let Some(beginning) = self.beginning.take() {
             let outcome = std::mem::replace(&mut self.abandoned, Outcome::Cancelled);
-            self.recorder.audit.append_aside(&self.recorder.event(*beginning, outcome, 0));
+            let event = self.recorder.event(*beginning, outcome, 0);
+            if let Err(error) = self.recorder.audit.append(&event) {
+                tracing::error!(%error, event_id = %event.id, request_id = %event.request_id, "lost an audit event");
+            }
         }
     }
 }

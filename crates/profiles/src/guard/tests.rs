@@ -13,10 +13,8 @@ async fn an_admitted_call_is_in_the_trail_once_it_is_settled() {
     let permit = fixture.guard.admit(&caller_of("engineering"), &profile, asked).unwrap();
     assert_eq!(permit.server(), &server("files"));
     fixture.clock.advance(Duration::from_millis(3));
-    permit.settle(Outcome::Ok, 22).await.unwrap();
+    permit.settle(Outcome::Ok, 22).unwrap();
 
-    // Read before the log is closed: settled means written.
-    assert_eq!(fixture.rows().await.len(), 1);
     let event = fixture.trail().await.remove(0);
     assert_eq!(event.at, NOON);
     assert_eq!(event.profile.as_ref(), Some(profile.name()));
@@ -70,7 +68,7 @@ async fn a_refusal_says_why_and_is_in_the_trail() {
         let refusal =
             fixture.guard.admit(&caller, &profile, asked(Kind::Tool, "files", "write_file")).unwrap_err();
         assert_eq!(refusal.decision(), &Decision::deny(reason));
-        refusal.record().await.unwrap();
+        refusal.record().unwrap();
     }
     let trail = fixture.trail().await;
     assert_eq!(trail.len(), 2);
@@ -94,7 +92,7 @@ async fn what_is_refused_at_the_gate_is_in_the_trail() {
         detail: "no credential".into(),
         request_bytes: 0,
     };
-    fixture.guard.refuse(refused).await.unwrap();
+    fixture.guard.refuse(refused).unwrap();
     let event = fixture.trail().await.remove(0);
     assert_eq!(event.outcome, Outcome::Refused { detail: "no credential".into() });
     assert_eq!((event.profile, event.caller), (None, None));
@@ -108,15 +106,10 @@ async fn a_permit_or_refusal_that_is_dropped_is_in_the_trail() {
     let caller = caller_of("engineering");
     drop(fixture.guard.admit(&caller, &profile, asked(Kind::Tool, "files", "read_file")).unwrap());
     drop(fixture.guard.admit(&caller, &profile, asked(Kind::Tool, "files", "write_file")).unwrap_err());
-    // Made and never polled: the caller went away first.
-    let permit = fixture.guard.admit(&caller, &profile, asked(Kind::Tool, "files", "read_b")).unwrap();
-    drop(permit.settle(Outcome::Ok, 1));
-
     let trail = fixture.trail().await;
-    assert_eq!(trail.len(), 3, "{trail:?}");
+    assert_eq!(trail.len(), 2, "{trail:?}");
     assert_eq!(trail[0].outcome, Outcome::Cancelled);
     assert!(matches!(trail[1].outcome, Outcome::Refused { .. }));
-    assert_eq!(trail[2].outcome, Outcome::Cancelled);
 }
 
 #[tokio::test]
@@ -124,7 +117,7 @@ async fn the_hubs_own_questions_leave_no_event() {
     let fixture = Fixture::new().await;
     let permit = fixture.guard.housekeeping(&server("files"));
     assert_eq!(permit.server(), &server("files"));
-    permit.settle(Outcome::Ok, 5).await.unwrap();
+    permit.settle(Outcome::Ok, 5).unwrap();
     drop(fixture.guard.housekeeping(&server("files")));
     assert_eq!(fixture.trail().await, []);
 }
@@ -136,13 +129,14 @@ async fn without_a_trail_no_answer_leaves() {
         .guard
         .admit(&caller_of("engineering"), &engineering(), asked(Kind::Tool, "files", "read_file"))
         .unwrap();
-    fixture.store.close().await;
-    let error = permit.settle(Outcome::Ok, 1).await.unwrap_err();
+    std::fs::remove_dir_all(fixture.journal()).unwrap();
+    std::fs::write(fixture.journal(), "in its way").unwrap();
+    let error = permit.settle(Outcome::Ok, 1).unwrap_err();
     assert!(error.to_string().starts_with("the audit trail cannot be written"), "{error}");
     fixture.audit.close().await;
     let error = fixture
         .guard
         .admit(&caller_of("engineering"), &engineering(), asked(Kind::Tool, "files", "write"))
         .unwrap_err();
-    assert!(error.record().await.is_err());
+    assert!(error.record().is_err());
 }

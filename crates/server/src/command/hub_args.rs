@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use trunkline_model::{ProfileName, ServerName, SystemClock};
-use trunkline_storage::Store;
+use trunkline_storage::{Store, recover};
 
 use crate::DataDir;
 use crate::config::{self, Config, ConfigErrors, suggestion};
@@ -69,6 +69,22 @@ impl HubArgs {
             );
         }
         self.store(config).await
+    }
+
+    /// The database with every event of the audit trail in it, also those
+    /// that a running hub has not moved there yet or a killed one left behind.
+    ///
+    /// # Errors
+    /// As [`Self::existing_store`], or the events cannot be brought in.
+    pub(super) async fn whole_trail(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+        let (data, store) = (self.data(), self.existing_store(config).await?);
+        match Control::connect(&data).await? {
+            Some(control) => control.flush_audit().await?,
+            None => {
+                recover(&store, &data.audit_journal()).await?;
+            }
+        }
+        Ok(store)
     }
 }
 

@@ -4,7 +4,7 @@ use trunkline_model::Timestamp;
 use uuid::Uuid;
 
 use super::{on_both, store_at};
-use crate::{AuditAppender, AuditRow, Store, StoreError};
+use crate::{AuditRow, Store, StoreError};
 
 fn rows(chain: u128, numbers: std::ops::RangeInclusive<i64>) -> Vec<AuditRow> {
     numbers
@@ -20,7 +20,7 @@ fn rows(chain: u128, numbers: std::ops::RangeInclusive<i64>) -> Vec<AuditRow> {
 }
 
 async fn append(store: &Arc<Store>, rows: &[AuditRow]) -> Result<(), StoreError> {
-    AuditAppender::new(Arc::clone(store)).append(rows).await
+    store.audit().append(rows).await
 }
 
 #[tokio::test]
@@ -102,36 +102,4 @@ async fn what_was_appended_is_there_for_the_next_process() {
         next.close().await;
     })
     .await;
-}
-
-#[tokio::test]
-async fn an_appender_lets_others_write_in_turn_and_when_it_rests() {
-    on_both(async |location| {
-        let store = store_at(location).await;
-        let mut appender = AuditAppender::new(Arc::clone(&store));
-        let endless = async {
-            for seq in 1.. {
-                appender.append(&rows(1, seq..=seq)).await.unwrap();
-            }
-        };
-        let other = async {
-            for seq in 1..=3 {
-                append(&store, &rows(2, seq..=seq)).await.unwrap();
-            }
-        };
-        tokio::select! { () = endless => {}, () = other => {} }
-        appender.release();
-        assert!(!appender.is_holding());
-        let (last, _) = store.audit().head(Uuid::from_u128(1)).await.unwrap().unwrap();
-        assert!(last >= 1);
-        store.close().await;
-    })
-    .await;
-}
-
-#[test]
-fn a_batch_is_as_large_as_a_statement_that_stands_ready() {
-    for (waiting, batch) in [(0, 0), (1, 1), (5, 5), (8, 8), (9, 8), (63, 48), (64, 64), (1000, 64)] {
-        assert_eq!(AuditAppender::batch_of(waiting), batch, "of {waiting}");
-    }
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use trunkline_model::Secret;
 
 use super::{clock, on_both, options, sqlite_in, store_at};
-use crate::database::leased;
+use crate::database::within;
 use crate::{Location, OpenError, Store, StoreOptions, VaultKey};
 
 fn mode(path: &Path) -> u32 {
@@ -101,9 +101,9 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
         let store = store_at(location.clone()).await;
         let sql = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                    SELECT 9999, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
-        let mut lease = store.database().lease().await.unwrap();
-        leased!(&mut lease, connection => sqlx::query(sql).execute(connection).await.map(drop)).unwrap();
-        drop(lease);
+        let mut work = store.database().begin().await.unwrap();
+        within!(&mut work, connection => sqlx::query(sql).execute(connection).await.map(drop)).unwrap();
+        work.commit().await.unwrap();
         store.close().await;
         let error = Store::open(options(location), clock()).await.unwrap_err();
         assert!(matches!(error, OpenError::Newer { step: 9999, .. }), "{error}");

@@ -25,7 +25,7 @@ pub(super) async fn run(
     output: Output,
 ) -> anyhow::Result<Outcome> {
     let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
+    let store = hub.whole_trail(&config).await?;
     let mut export = Export::new(&store).await?;
     while let Some(rows) = export.next_page().await? {
         for row in rows.iter().filter(|row| belongs_to(row, profile)) {

@@ -15,7 +15,7 @@ struct Verified<'a> {
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
     let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
+    let store = hub.whole_trail(&config).await?;
     let report = verify(&store).await?;
     store.close().await;
     output.result(words(&report), &Verified { intact: report.is_intact(), report: &report });
