@@ -10,6 +10,7 @@ COPY .cargo ./.cargo
 COPY crates ./crates
 COPY tests ./tests
 COPY bench ./bench
+COPY examples ./examples
 COPY xtask ./xtask
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

@@ -69,6 +69,13 @@ const LAYERS: &[Layer] = &[
     },
     // The benchmark sees the hub from outside, as a client does.
     Layer { package: "trunkline-bench", may: &[], never_names: &[], never_reaches: &["sqlx"] },
+    // Knows the protocol alone, as any server behind the hub; its tests take what the harness installs.
+    Layer {
+        package: "trunkline-reference-server",
+        may: &["trunkline-tests"],
+        never_names: &["sqlx"],
+        never_reaches: &["sqlx"],
+    },
     Layer { package: "xtask", may: &[], never_names: &[], never_reaches: &["tokio"] },
 ];
 
