@@ -41,8 +41,15 @@ impl Packages {
     }
 
     fn first_missing(&self) -> Option<PathBuf> {
-        let programs =
-            ["node", "claude", "codex", "mcp-inspector", "mcp-remote-client", "mcp-server-everything"];
+        let programs = [
+            "node",
+            "claude",
+            "codex",
+            "mcp-inspector",
+            "mcp-remote-client",
+            "mcp-server-everything",
+            "conformance",
+        ];
         let wanted = programs.iter().map(|name| self.npm_bin(name)).chain([
             self.python(),
             self.python_bin("mcp-server-time"),
