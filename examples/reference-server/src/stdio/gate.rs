@@ -1,9 +1,11 @@
 //! As the gate over HTTP: a pinned server does not know the other era.
+//!
+//! And no server ends because of a notification that comes before it was asked
+//! for anything, as a client sends one that gives up its first question.
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
-    ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, GetMeta as _, RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::Transport;
 
@@ -15,11 +17,13 @@ const MODERN_KEYS: &str = "io.modelcontextprotocol/";
 pub(super) struct Gate<T> {
     inner: T,
     eras: Eras,
+    /// Whether a request has settled the era.
+    begun: bool,
 }
 
 impl<T> Gate<T> {
     pub(super) fn new(inner: T, eras: Eras) -> Self {
-        Self { inner, eras }
+        Self { inner, eras, begun: false }
     }
 }
 
@@ -36,7 +40,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Gate<T> {
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let message = self.inner.receive().await?;
-            match judge(self.eras, message) {
+            match self.judge(message) {
                 Verdict::Pass(message) => return Some(*message),
                 Verdict::Ignore => {}
                 Verdict::Answer(answer) => {
@@ -60,42 +64,43 @@ enum Verdict {
     Ignore,
 }
 
-fn judge(eras: Eras, message: ClientJsonRpcMessage) -> Verdict {
-    match eras {
-        Eras::Both => Verdict::Pass(Box::new(message)),
-        Eras::Legacy => as_legacy(message),
-        Eras::Modern => as_modern(message),
+impl<T> Gate<T> {
+    fn judge(&mut self, message: ClientJsonRpcMessage) -> Verdict {
+        let (mut request, id) = match message {
+            ClientJsonRpcMessage::Request(message) => (message.request, message.id),
+            ClientJsonRpcMessage::Notification(_) if !self.begun => return Verdict::Ignore,
+            other => return Verdict::Pass(Box::new(other)),
+        };
+        let refusal = match self.eras {
+            Eras::Legacy => as_legacy(&mut request, self.begun),
+            Eras::Modern => as_modern(&request),
+            Eras::Both => None,
+        };
+        if let Some(error) = refusal {
+            return answer(error, id);
+        }
+        self.begun |= !matches!(request, ClientRequest::DiscoverRequest(_) | ClientRequest::PingRequest(_));
+        Verdict::Pass(Box::new(ClientJsonRpcMessage::request(request, id)))
     }
 }
 
-fn as_legacy(mut message: ClientJsonRpcMessage) -> Verdict {
-    if let ClientJsonRpcMessage::Request(request) = &mut message {
-        if request.request.method() == "server/discover" {
-            let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None);
-            return Verdict::Answer(Box::new(ServerJsonRpcMessage::error(error, Some(request.id.clone()))));
-        }
-        request.request.get_meta_mut().retain(|key, _| !key.starts_with(MODERN_KEYS));
+fn answer(error: ErrorData, id: RequestId) -> Verdict {
+    Verdict::Answer(Box::new(ServerJsonRpcMessage::error(error, Some(id))))
+}
+
+/// As the servers of before 2026-07-28 do: what `_meta` says in keys of a later revision is not read.
+fn as_legacy(request: &mut ClientRequest, begun: bool) -> Option<ErrorData> {
+    if request.method() == "server/discover" {
+        return Some(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "Method not found", None));
     }
-    Verdict::Pass(Box::new(message))
+    request.get_meta_mut().retain(|key, _| !key.starts_with(MODERN_KEYS));
+    let may_begin = matches!(request, ClientRequest::InitializeRequest(_) | ClientRequest::PingRequest(_));
+    (!begun && !may_begin).then(|| ErrorData::invalid_params("The session was not initialized", None))
 }
 
 /// MCP 2026-07-28, Backward Compatibility: the error names the versions that the server has.
-fn as_modern(message: ClientJsonRpcMessage) -> Verdict {
-    match message {
-        ClientJsonRpcMessage::Request(request) => match &request.request {
-            ClientRequest::InitializeRequest(initialize) => {
-                let requested = initialize.params.protocol_version.clone();
-                let error = ErrorData::unsupported_protocol_version(requested, &Eras::Modern.versions());
-                Verdict::Answer(Box::new(ServerJsonRpcMessage::error(error, Some(request.id))))
-            }
-            _ => Verdict::Pass(Box::new(ClientJsonRpcMessage::Request(request))),
-        },
-        // Nothing was initialized; a notification gets no answer.
-        ClientJsonRpcMessage::Notification(notification)
-            if matches!(notification.notification, ClientNotification::InitializedNotification(_)) =>
-        {
-            Verdict::Ignore
-        }
-        other => Verdict::Pass(Box::new(other)),
-    }
+fn as_modern(request: &ClientRequest) -> Option<ErrorData> {
+    let ClientRequest::InitializeRequest(initialize) = request else { return None };
+    let requested = initialize.params.protocol_version.clone();
+    Some(ErrorData::unsupported_protocol_version(requested, &Eras::Modern.versions()))
 }

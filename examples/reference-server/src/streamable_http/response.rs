@@ -2,17 +2,22 @@
 
 use std::future::ready;
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use http::header::CONTENT_TYPE;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// What is written of an event before the connection breaks.
 const HALF_AN_EVENT: &[u8] = br#"data: {"jsonrpc":"2.0","#;
+
+/// An error drops what is not yet on the wire: what was written has so long to get there.
+const HEAD_START: Duration = Duration::from_millis(50);
 
 /// Ends one response; a request carries it among its extensions.
 #[derive(Debug, Clone, Default)]
@@ -58,13 +63,17 @@ fn controlled(body: Body, control: ResponseControl) -> Body {
     };
     let rest = stream::once(async move { cut.is_cancelled() })
         .filter(|is_cut| ready(*is_cut))
-        .flat_map(|_| stream::iter([Ok(Bytes::from_static(HALF_AN_EVENT)), Err(broken())]));
+        .flat_map(|_| half_an_event());
     let sent = body.into_data_stream().map(|chunk| chunk.map_err(io::Error::other));
     Body::from_stream(sent.take_until(stop).chain(rest))
 }
 
-fn broken() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, "the answer was cut, as asked")
+fn half_an_event() -> impl Stream<Item = io::Result<Bytes>> {
+    let half = stream::once(ready(Ok(Bytes::from_static(HALF_AN_EVENT))));
+    half.chain(stream::once(async {
+        sleep(HEAD_START).await;
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "the answer was cut, as asked"))
+    }))
 }
 
 #[cfg(test)]
