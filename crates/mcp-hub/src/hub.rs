@@ -4,7 +4,7 @@ mod follow;
 mod inspect;
 mod views;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use trunkline_model::{Caller, Clock, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec};
+use trunkline_model::{
+    Caller, Clock, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec,
+};
 use trunkline_oauth::metadata::protected_resource_url;
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{EffectiveProfile, Guard, ProfileError};
@@ -91,6 +93,8 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Settings {
     profiles: HashMap<ProfileName, Arc<EffectiveProfile>>,
+    /// Those with a server that has an instance for each session.
+    per_session: HashSet<ProfileName>,
 }
 
 impl Hub {
@@ -153,8 +157,13 @@ impl Hub {
         }
         let before: Vec<_> = config.servers.iter().map(|spec| self.upstreams.spec(&spec.name)).collect();
         let names: Vec<_> = config.servers.iter().map(|spec| spec.name.clone()).collect();
+        let of_session = |server: &ServerName| {
+            config.servers.iter().any(|spec| spec.name == *server && spec.instances == Instances::PerSession)
+        };
+        let per_session = config.profiles.iter().filter(|profile| profile.servers.keys().any(of_session));
+        let per_session = per_session.map(|profile| profile.name.clone()).collect();
         self.upstreams.apply(config.servers);
-        self.settings.store(Arc::new(Settings { profiles }));
+        self.settings.store(Arc::new(Settings { profiles, per_session }));
         // What another server listed under the same name says nothing of this one.
         for (name, before) in names.iter().zip(before) {
             let now = self.upstreams.spec(name);
@@ -218,7 +227,7 @@ impl Hub {
         caller: &Caller,
         session: Option<&Session>,
     ) -> Result<InstanceKey, UpstreamError> {
-        let key = self.upstreams.key(server, caller.identity(), session.map(|session| session.id));
+        let key = self.upstreams.key(server, caller.identity().clone(), session.map(|session| session.id));
         key.ok_or_else(|| unknown(server))
     }
 

@@ -113,6 +113,8 @@ fn audit_unavailable() -> RpcError {
 
 /// Answers one request.
 pub(crate) async fn dispatch(request: Request) -> Answer {
+    // What runs on behind an answer shares it.
+    let request = Arc::new(request);
     let method = request.message.method().unwrap_or_default();
     let modern = request.era == Era::Modern;
     match method {

@@ -1,5 +1,7 @@
 //! Who is asking.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{KeyId, ProfileName};
@@ -11,18 +13,18 @@ pub enum Principal {
     /// Nobody in particular: a profile with `auth: none`.
     Anonymous,
     /// The bearer of an API key.
-    Key { id: KeyId, name: String },
+    Key { id: KeyId, name: Arc<str> },
 }
 
 /// The identity that an upstream server sees: two callers with the same
 /// identity may share a child or an upstream session, two others never do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity(String);
+pub struct Identity(Arc<str>);
 
 impl Identity {
     /// The hub itself, where an operator looks at what servers offer.
     pub fn hub() -> Self {
-        Self("hub".to_owned())
+        Self("hub".into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -32,33 +34,39 @@ impl Identity {
 
 /// Who is asking, in which profile. Only `oauth::resource` makes one, from
 /// credentials alone; nothing in a path, body or other header has a say.
+/// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Caller {
+pub struct Caller(Arc<Proved>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Proved {
     principal: Principal,
     profile: ProfileName,
+    identity: Identity,
 }
 
 impl Caller {
     /// For `oauth::resource` alone, once a credential has been verified for
     /// `profile` (`clippy.toml` forbids the call elsewhere).
     pub fn authenticated(principal: Principal, profile: ProfileName) -> Self {
-        Self { principal, profile }
+        let identity = Identity(match &principal {
+            Principal::Anonymous => format!("anonymous@{profile}").into(),
+            Principal::Key { id, .. } => id.to_string().into(),
+        });
+        Self(Arc::new(Proved { principal, profile, identity }))
     }
 
     pub fn principal(&self) -> &Principal {
-        &self.principal
+        &self.0.principal
     }
 
     /// The profile that the credential is bound to.
     pub fn profile(&self) -> &ProfileName {
-        &self.profile
+        &self.0.profile
     }
 
     /// The identity that upstream servers see.
-    pub fn identity(&self) -> Identity {
-        Identity(match &self.principal {
-            Principal::Anonymous => format!("anonymous@{}", self.profile),
-            Principal::Key { id, .. } => id.to_string(),
-        })
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
     }
 }

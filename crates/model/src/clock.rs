@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,9 @@ impl Clock for SystemClock {
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn now_micros() -> i64 {
-    chrono::Utc::now().timestamp_micros()
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    // A clock before 1970 is set wrong; the hub's first moment is then 1970.
+    since_epoch.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A clock that stands still until a test moves it.

@@ -70,7 +70,7 @@ impl Resource {
                 if key.profile != *profile {
                     return Err(Refused::OtherProfile);
                 }
-                let principal = Principal::Key { id: key.id, name: key.name.clone() };
+                let principal = Principal::Key { id: key.id, name: key.name.as_str().into() };
                 Ok(caller(principal, profile))
             }
             (None, ProfileAuth::None) => Ok(caller(Principal::Anonymous, profile)),

@@ -214,7 +214,7 @@ impl Connection {
         let mut first_request = pin!(tokio::time::sleep(self.first_request_within));
         let mut stop = pin!(self.stop.cancelled());
         let mut abort = pin!(self.abort.cancelled());
-        let (mut stopping, mut timed) = (false, true);
+        let mut stopping = false;
         loop {
             tokio::select! {
                 biased;
@@ -224,11 +224,11 @@ impl Connection {
                     }
                     return;
                 }
-                () = &mut first_request, if timed => {
+                // What was heard from needs no watch any more.
+                () = &mut first_request, if !seen.load(Ordering::Relaxed) => {
                     if !seen.load(Ordering::Relaxed) {
                         return;
                     }
-                    timed = false;
                 }
                 () = &mut stop, if !stopping => {
                     stopping = true;

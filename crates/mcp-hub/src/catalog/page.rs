@@ -1,54 +1,70 @@
 //! A list, serialised once and served many times.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 
+use crate::jsonrpc::text;
+use crate::upstream::Era;
+
 /// Entries on one page; clients that ignore cursors still see a whole page.
 const PAGE_ENTRIES: usize = 1_000;
+/// How long a modern client may keep a list that it cannot hear changes of, in milliseconds.
+const TTL_MS: u32 = 30_000;
 
-/// The entries of a list as they go out, joined with commas, page by page.
-#[derive(Debug, Clone, Default)]
+/// A list as it goes out, page by page: everything behind the opening bracket
+/// of its entries.
+#[derive(Debug, Default)]
 pub(crate) struct Listing {
-    pages: Vec<Bytes>,
+    pages: Vec<Page>,
     digest: u64,
 }
 
-/// One page and the cursor of the next.
-#[derive(Debug, Clone)]
-pub(crate) struct Page {
-    pub entries: Bytes,
-    pub next: Option<String>,
+#[derive(Debug)]
+struct Page {
+    /// Joined with commas, and the end of the message for a legacy client.
+    legacy: Bytes,
+    /// How much of that is entries.
+    entries: usize,
+    /// The same with the end for a modern client, once one has asked.
+    modern: OnceLock<Bytes>,
 }
 
 impl Listing {
-    pub(crate) fn new(entries: &[Bytes]) -> Self {
-        let pages: Vec<Bytes> = entries.chunks(PAGE_ENTRIES).map(joined).collect();
+    /// `label` is what `_meta` says beside the list, as a JSON member.
+    pub(crate) fn new(entries: &[Bytes], label: Option<&str>) -> Self {
         let mut hasher = DefaultHasher::new();
-        pages.hash(&mut hasher);
-        Self { pages, digest: hasher.finish() }
+        entries.hash(&mut hasher);
+        let digest = hasher.finish();
+        let count = entries.len().div_ceil(PAGE_ENTRIES).max(1);
+        let pages = (0..count).map(|index| {
+            let start = (index * PAGE_ENTRIES).min(entries.len());
+            let of_page = &entries[start..(start + PAGE_ENTRIES).min(entries.len())];
+            let next = (index + 1 < count).then(|| cursor(digest, index + 1));
+            let end = end(Era::Legacy, next.as_deref(), label);
+            let joined = joined(of_page, &end);
+            Page { entries: joined.len() - end.len(), legacy: joined, modern: OnceLock::new() }
+        });
+        Self { pages: pages.collect(), digest }
     }
 
-    /// The page that `cursor` names; none when the cursor is not ours or the
-    /// list has changed since.
-    pub(crate) fn page(&self, cursor: Option<&str>) -> Option<Page> {
-        let index = match cursor {
-            None => 0,
-            Some(cursor) => self.index_of(cursor)?,
-        };
-        let entries = match self.pages.get(index) {
-            Some(entries) => entries.clone(),
-            None if index == 0 => Bytes::new(),
-            None => return None,
-        };
-        let next = (index + 1 < self.pages.len()).then(|| self.cursor(index + 1));
-        Some(Page { entries, next })
-    }
-
-    fn cursor(&self, index: usize) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{:x}.{index}", self.digest))
+    /// The page that `cursor` names, for a client of `era`; none when the
+    /// cursor is not ours or the list has changed since.
+    pub(crate) fn page(&self, cursor: Option<&str>, era: Era, label: Option<&str>) -> Option<Bytes> {
+        let index = cursor.map_or(Some(0), |cursor| self.index_of(cursor))?;
+        let page = self.pages.get(index)?;
+        if era == Era::Legacy {
+            return Some(page.legacy.clone());
+        }
+        let modern = page.modern.get_or_init(|| {
+            let next = (index + 1 < self.pages.len()).then(|| self::cursor(self.digest, index + 1));
+            let end = end(era, next.as_deref(), label);
+            joined(&[page.legacy.slice(..page.entries)], &end)
+        });
+        Some(modern.clone())
     }
 
     fn index_of(&self, cursor: &str) -> Option<usize> {
@@ -59,56 +75,103 @@ impl Listing {
     }
 }
 
-fn joined(entries: &[Bytes]) -> Bytes {
-    let length = entries.iter().map(|entry| entry.len() + 1).sum();
-    let mut page = BytesMut::with_capacity(length);
+fn cursor(digest: u64, index: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{digest:x}.{index}"))
+}
+
+/// What follows the entries, to the end of the message.
+fn end(era: Era, next: Option<&str>, label: Option<&str>) -> String {
+    let mut end = "]".to_owned();
+    if let Some(next) = next {
+        end.push_str(",\"nextCursor\":");
+        end.push_str(&text(next));
+    }
+    if era == Era::Modern {
+        // What is missing may be there at any moment.
+        let ttl = if label.is_none() { TTL_MS } else { 0 };
+        end.push_str(",\"resultType\":\"complete\",\"cacheScope\":\"private\",\"ttlMs\":");
+        end.push_str(&ttl.to_string());
+    }
+    if let Some(label) = label {
+        end.push_str(&[",\"_meta\":{", label, "}"].concat());
+    }
+    end.push_str("}}");
+    end
+}
+
+fn joined(entries: &[Bytes], end: &str) -> Bytes {
+    let length: usize = entries.iter().map(|entry| entry.len() + 1).sum();
+    let mut page = BytesMut::with_capacity(length + end.len());
     for entry in entries {
         if !page.is_empty() {
             page.extend_from_slice(b",");
         }
         page.extend_from_slice(entry);
     }
+    page.extend_from_slice(end.as_bytes());
     page.freeze()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn listing(count: usize) -> Listing {
         let entries: Vec<_> = (0..count).map(|number| Bytes::from(number.to_string())).collect();
-        Listing::new(&entries)
+        Listing::new(&entries, None)
+    }
+
+    /// The result that a client of `era` reads.
+    fn read(list: &Listing, cursor: Option<&str>, era: Era, label: Option<&str>) -> Value {
+        let page = list.page(cursor, era, label).unwrap();
+        let message: Value =
+            serde_json::from_slice(&[br#"{"result":{"tools":["#, page.as_ref()].concat()).unwrap();
+        message["result"].clone()
     }
 
     #[test]
     fn pages_follow_each_other_to_the_end() {
         let list = listing(2_500);
-        let mut seen = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = list.page(cursor.as_deref()).unwrap();
-            seen.extend(page.entries.split(|byte| *byte == b',').map(<[u8]>::to_vec));
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => break,
+        for era in [Era::Legacy, Era::Modern] {
+            let mut seen = Vec::new();
+            let mut cursor: Option<String> = None;
+            loop {
+                let page = read(&list, cursor.as_deref(), era, None);
+                seen.extend(page["tools"].as_array().unwrap().iter().map(|entry| entry.as_u64().unwrap()));
+                match page["nextCursor"].as_str() {
+                    Some(next) => cursor = Some(next.to_owned()),
+                    None => break,
+                }
             }
+            assert_eq!(seen, (0..2_500).collect::<Vec<u64>>());
         }
-        let expected: Vec<_> = (0..2_500).map(|number| number.to_string().into_bytes()).collect();
-        assert_eq!(seen, expected);
     }
 
     #[test]
     fn a_cursor_of_another_list_or_of_nobody_is_refused() {
-        let old = listing(2_500).page(None).unwrap().next.unwrap();
-        assert!(listing(2_400).page(Some(&old)).is_none());
+        let old = read(&listing(2_500), None, Era::Legacy, None)["nextCursor"].as_str().unwrap().to_owned();
+        assert!(listing(2_400).page(Some(&old), Era::Legacy, None).is_none());
         for junk in ["", "x", "!!!", &URL_SAFE_NO_PAD.encode("0.1")] {
-            assert!(listing(2_500).page(Some(junk)).is_none(), "{junk}");
+            assert!(listing(2_500).page(Some(junk), Era::Legacy, None).is_none(), "{junk}");
         }
     }
 
     #[test]
     fn an_empty_list_has_one_empty_page() {
-        let page = listing(0).page(None).unwrap();
-        assert!(page.entries.is_empty() && page.next.is_none());
+        assert_eq!(read(&listing(0), None, Era::Legacy, None), json!({ "tools": [] }));
+    }
+
+    #[test]
+    fn each_era_has_its_own_members_and_what_is_missing_is_kept_by_nobody() {
+        let modern = read(&listing(1), None, Era::Modern, None);
+        let expected =
+            json!({ "tools": [0], "resultType": "complete", "cacheScope": "private", "ttlMs": TTL_MS });
+        assert_eq!(modern, expected);
+        let label = Some(r#""x":1"#);
+        let partial = Listing::new(&[Bytes::from_static(b"0")], label);
+        assert_eq!(read(&partial, None, Era::Legacy, label), json!({ "tools": [0], "_meta": { "x": 1 } }));
+        assert_eq!(read(&partial, None, Era::Modern, label)["ttlMs"], 0);
     }
 }

@@ -15,6 +15,9 @@ use super::names::Names;
 use super::page::Listing;
 use super::resources::{ResourceIndex, ResourceTarget};
 use crate::jsonrpc::{Fields, splice, text};
+use crate::upstream::Era;
+
+const GAPS: &str = "\"io.trunkline/servers\"";
 
 /// A tool or prompt as its server knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +56,15 @@ pub(crate) struct View {
     resources: ResourceIndex,
     pub greetings: Vec<(ServerName, Arc<crate::upstream::Greeting>)>,
     pub gaps: Vec<Gap>,
+    /// What the lists' `_meta` says of the gaps.
+    label: Option<String>,
 }
 
 impl View {
-    pub(crate) fn listing(&self, kind: ListKind) -> &Listing {
-        &self.listings[kind as usize]
+    /// Everything behind the opening bracket of a list's entries; none when
+    /// the cursor is not of this list.
+    pub(crate) fn page(&self, kind: ListKind, cursor: Option<&str>, era: Era) -> Option<Bytes> {
+        self.listings[kind as usize].page(cursor, era, self.label.as_deref())
     }
 
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Target>> {
@@ -197,7 +204,9 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self) -> View {
-        self.view.listings = self.entries.map(|entries| Listing::new(&entries));
+        let label = labelled(&self.view.gaps);
+        self.view.listings = self.entries.map(|entries| Listing::new(&entries, label.as_deref()));
+        self.view.label = label;
         self.view
     }
 }
@@ -217,6 +226,19 @@ fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {
         Phase::Failed { why, .. } => ("failing", Some(why.clone())),
     };
     Some(Gap { server: server.clone(), state, detail })
+}
+
+/// The member of `_meta` that says whose part of a list is missing or old.
+fn labelled(gaps: &[Gap]) -> Option<String> {
+    let label = |gap: &Gap| {
+        let name = text(gap.server.as_str());
+        match &gap.detail {
+            None => format!("{name}:{{\"state\":\"{}\"}}", gap.state),
+            Some(detail) => format!("{name}:{{\"state\":\"{}\",\"detail\":{}}}", gap.state, text(detail)),
+        }
+    };
+    let labels: Vec<String> = gaps.iter().map(label).collect();
+    (!labels.is_empty()).then(|| [GAPS, ":{", &labels.join(","), "}"].concat())
 }
 
 /// The entry as the server wrote it, but for its key and, where the profile

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
 
 use super::answer::RpcError;
-use crate::jsonrpc::{Fields, Message, code, meta, text};
+use crate::jsonrpc::{Fields, Message, code, may_have_meta, meta, text};
 use crate::upstream::handshake::{LEGACY_VERSIONS, MODERN_VERSION};
 
 pub(crate) const VERSION_HEADER: &str = "mcp-protocol-version";
@@ -32,7 +32,8 @@ pub(crate) fn says_modern(headers: &HeaderMap) -> bool {
 }
 
 fn body_version(message: &Message) -> Option<String> {
-    let params = Fields::find(message.payload()?, ["_meta"]).ok()?;
+    let params = message.payload().filter(|params| may_have_meta(params))?;
+    let params = Fields::find(params, ["_meta"]).ok()?;
     let members = Fields::find(params.raw(0)?, [meta::PROTOCOL_VERSION]).ok()?;
     members.raw(0).map(|raw| serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()))
 }

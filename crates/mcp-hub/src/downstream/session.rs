@@ -236,7 +236,7 @@ impl Sessions {
     /// when none did.
     pub(crate) fn lowest_level(&self, identity: &Identity) -> u8 {
         let live = self.live();
-        let levels = live.values().filter(|session| session.caller.identity() == *identity);
+        let levels = live.values().filter(|session| session.caller.identity() == identity);
         levels.map(|session| session.subscriber.log_level()).filter(|level| *level > 0).min().unwrap_or(0)
     }
 }

@@ -62,9 +62,9 @@ impl Subscriber {
     pub(crate) fn sees(&self, key: &InstanceKey) -> bool {
         match &key.scope {
             Scope::Everybody => true,
-            Scope::Identity(identity) => *identity == self.caller.identity(),
+            Scope::Identity(identity) => identity == self.caller.identity(),
             Scope::Session(identity, session) => {
-                *identity == self.caller.identity() && self.session == Some(*session)
+                identity == self.caller.identity() && self.session == Some(*session)
             }
         }
     }

@@ -18,7 +18,7 @@ const LOG_LEVEL_TIMEOUT: Duration = Duration::from_secs(30);
 impl Hub {
     /// Tells the servers which log messages the caller's sessions want.
     pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Request) {
-        let level = self.sessions.lowest_level(&request.caller.identity());
+        let level = self.sessions.lowest_level(request.caller.identity());
         let cell = self.view_cell(request);
         for (server, greeting) in &cell.current().greetings {
             let logs = view::has_capability(&greeting.capabilities, "logging");

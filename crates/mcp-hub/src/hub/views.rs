@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
-use trunkline_model::{Identity, Instances, ProfileName, Timestamp};
+use trunkline_model::{Identity, ProfileName, Timestamp};
 use trunkline_profiles::EffectiveProfile;
 use uuid::Uuid;
 
@@ -150,7 +150,7 @@ impl Hub {
 
     pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
         let session = request.session.as_ref().map(|session| session.id);
-        self.view_cell_of(&request.profile, &request.caller.identity(), session)
+        self.view_cell_of(&request.profile, request.caller.identity(), session)
     }
 
     pub(super) fn view_cell_of(
@@ -159,9 +159,7 @@ impl Hub {
         identity: &Identity,
         session: Option<Uuid>,
     ) -> Arc<ViewCell> {
-        let of_session = profile.servers().any(|(server, _)| {
-            self.upstreams.spec(server).is_some_and(|spec| spec.instances == Instances::PerSession)
-        });
+        let of_session = session.is_some() && self.settings.load().per_session.contains(profile.name());
         let key = ViewKey {
             profile: profile.name().clone(),
             identity: identity.clone(),
@@ -193,7 +191,7 @@ impl Hub {
         let now = self.clock.now();
         let mut listening = HashSet::new();
         self.subscribers.each(|subscriber| {
-            listening.insert((subscriber.profile().clone(), subscriber.caller.identity()));
+            listening.insert((subscriber.profile().clone(), subscriber.caller.identity().clone()));
         });
         self.views().retain(|key, view| {
             let idle = now.since(Timestamp::from_micros(view.last_used.load(Ordering::Relaxed)));

@@ -23,6 +23,16 @@ pub enum FieldFault {
     NotAString(&'static str),
 }
 
+/// Whether `_meta` can stand in the text of an object, at whatever depth:
+/// most requests of legacy clients are spared a parse by asking this first.
+pub fn may_have_meta(object: &str) -> bool {
+    let bytes = object.as_bytes();
+    // An escape may spell any letter.
+    memchr::memchr2_iter(b'_', b'\\', bytes).any(|at| {
+        bytes[at] == b'\\' || bytes.get(at + 1..at + 5).is_some_and(|rest| rest.eq_ignore_ascii_case(b"meta"))
+    })
+}
+
 /// The places of some members in the text of a JSON object.
 #[derive(Debug)]
 pub struct Fields<'a, const N: usize> {
@@ -129,6 +139,16 @@ mod tests {
         assert_eq!(&object[fields.range(0).unwrap()], r#""a\u0062c""#);
         assert_eq!(fields.raw(1), Some("{}"));
         assert_eq!(fields.raw(2), None);
+    }
+
+    #[test]
+    fn meta_is_suspected_wherever_a_parser_could_find_it() {
+        for with in [r#"{"_meta":{}}"#, r#"{"_Meta":{}}"#, r#"{"\u005fmeta":{}}"#, r#"{"a":{"_meta":1}}"#] {
+            assert!(may_have_meta(with), "{with}");
+        }
+        for without in ["{}", r#"{"name":"a_b","meta":1,"_":"_met"}"#] {
+            assert!(!may_have_meta(without), "{without}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `tools/call` (2026-07-28 and 2025-11-25, server/tools).
 
+use std::sync::Arc;
+
 use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
@@ -16,7 +18,7 @@ const NOT_SERVED: [(&str, &str); 3] = [
     ("requestState", "no call of yours waits for input"),
 ];
 
-pub(super) async fn answer(request: &Request) -> Answer {
+pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     match destination(request).await {
         Ok(destination) => forward::forward(request, destination).await,
         Err((reason, target, error)) => request.refuse(reason, target, &error),

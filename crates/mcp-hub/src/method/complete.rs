@@ -1,5 +1,7 @@
 //! `completion/complete` (2026-07-28 and 2025-11-25, server/utilities/completion).
 
+use std::sync::Arc;
+
 use std::ops::Range;
 
 use trunkline_model::Reason;
@@ -16,7 +18,7 @@ enum Reference {
     Resource(String, Range<usize>),
 }
 
-pub(super) async fn answer(request: &Request) -> Answer {
+pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     let reference = match reference(request) {
         Ok(reference) => reference,
         Err(error) => return request.refuse(Reason::BadRequest, None, &error),

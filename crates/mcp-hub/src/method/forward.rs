@@ -12,7 +12,7 @@ use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, code, splice, text};
+use crate::jsonrpc::{Fields, code, may_have_meta, splice_into, text};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -33,7 +33,7 @@ pub(super) struct Destination {
 }
 
 /// Asks the one door, then the server.
-pub(super) async fn forward(request: &Request, destination: Destination) -> Answer {
+pub(super) async fn forward(request: &Arc<Request>, destination: Destination) -> Answer {
     let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
     if destination.shown != destination.own {
         action.shown_as = Some(destination.shown.clone());
@@ -67,14 +67,14 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
 
 /// Runs an admitted request. For a legacy client it runs on even when the
 /// client goes away: to disconnect is not to cancel (2025-11-25, transports).
-async fn run(request: &Request, destination: Destination, permit: Permit) -> Answer {
+async fn run(request: &Arc<Request>, destination: Destination, permit: Permit) -> Answer {
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = request.session.as_ref().map(|session| session.start(request.id(), cancel.clone()));
-    relay::patiently(request, exchange(request.clone(), destination, permit, cancel, running)).await
+    relay::patiently(request, exchange(Arc::clone(request), destination, permit, cancel, running)).await
 }
 
 async fn exchange(
-    request: Request,
+    request: Arc<Request>,
     destination: Destination,
     permit: Permit,
     cancel: tokio_util::sync::CancellationToken,
@@ -147,12 +147,12 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outg
         edits.push((place.clone(), meta.as_str()));
     }
     edits.sort_by_key(|(place, _)| place.start);
-    let body = if edits.is_empty() {
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", text(method))
-    } else {
-        let params = splice(params, &edits);
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":{params}}}", text(method))
-    };
+    let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":", text(method));
+    let growth: usize = edits.iter().map(|(_, new)| new.len()).sum();
+    let mut body = String::with_capacity(head.len() + params.len() + growth + 1);
+    body.push_str(&head);
+    splice_into(&mut body, params, &edits);
+    body.push('}');
     let named = matches!(method, "tools/call" | "prompts/get" | "resources/read");
     Outgoing {
         id,
@@ -178,6 +178,9 @@ fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(Stri
 /// caller's can pass as it is.
 fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<usize>, String)> {
     let params = request.params();
+    if era == Era::Legacy && !may_have_meta(params) {
+        return None;
+    }
     let fields = Fields::find(params, ["_meta"]).ok()?;
     let original = fields.raw(0);
     if era == Era::Legacy && original.is_none_or(meta::may_pass_as_is) {

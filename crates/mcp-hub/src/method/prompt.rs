@@ -1,5 +1,7 @@
 //! `prompts/get` (2026-07-28 and 2025-11-25, server/prompts).
 
+use std::sync::Arc;
+
 use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
@@ -7,7 +9,7 @@ use super::forward::{self, Destination};
 use super::{Request, invalid};
 use crate::downstream::answer::Answer;
 
-pub(super) async fn answer(request: &Request) -> Answer {
+pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     let found = request.fields(["name", "_meta", "arguments"]).and_then(|fields| {
         let name = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
         let name = name.ok_or_else(|| invalid("prompts/get needs the prompt's \"name\""))?;

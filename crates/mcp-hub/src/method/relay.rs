@@ -1,6 +1,7 @@
 //! The way back: the answer, and what comes before it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -211,7 +212,7 @@ fn in_clients_era(client: Era, server: Era, reads: bool, result: Bytes) -> Bytes
 
 /// A request whose answer did not come at once.
 pub(super) struct Relay {
-    pub request: Request,
+    pub request: Arc<Request>,
     pub destination: Destination,
     pub permit: Permit,
     pub lease: Lease,

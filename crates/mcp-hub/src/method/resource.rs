@@ -1,5 +1,7 @@
 //! `resources/read` (2026-07-28 and 2025-11-25, server/resources).
 
+use std::sync::Arc;
+
 use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
@@ -7,7 +9,7 @@ use super::forward::{self, Destination};
 use super::{Request, invalid};
 use crate::downstream::answer::Answer;
 
-pub(super) async fn read(request: &Request) -> Answer {
+pub(super) async fn read(request: &Arc<Request>) -> Answer {
     let found = request.fields(["uri", "_meta"]).and_then(|fields| {
         let uri = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
         let uri = uri.ok_or_else(|| invalid("resources/read needs the resource's \"uri\""))?;

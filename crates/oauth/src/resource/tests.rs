@@ -126,7 +126,7 @@ async fn a_key_is_its_caller_in_either_header() {
     ] {
         let pairs: Vec<_> = good.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let caller = fixture.authenticate(&headers(&pairs)).await.expect("let in");
-        assert_eq!(*caller.principal(), Principal::Key { id, name: "key 1".to_owned() });
+        assert_eq!(*caller.principal(), Principal::Key { id, name: "key 1".into() });
         assert_eq!(*caller.profile(), profile("a"));
     }
     assert_eq!(fixture.asked(), before, "a known key costs no trip to the database");
@@ -325,7 +325,7 @@ proptest! {
             let own = (0..2).find(|seed| sent.iter().all(|bytes| *bytes == key(*seed).0.expose().as_bytes()));
             prop_assert!(own.is_some() && !sent.is_empty(), "{:?} let in by {:?}", caller, headers);
             let expected = &known[usize::try_from(own.unwrap_or(9)).expect("small")];
-            let principal = Principal::Key { id: expected.id, name: expected.name.clone() };
+            let principal = Principal::Key { id: expected.id, name: expected.name.as_str().into() };
             prop_assert_eq!(caller.principal(), &principal);
         }
     }

@@ -90,7 +90,7 @@ fn legacy() -> ServerSpec {
 
 #[expect(clippy::disallowed_methods, reason = "two callers to keep apart")]
 fn identity(profile: &str) -> Identity {
-    Caller::authenticated(Principal::Anonymous, ProfileName::new(profile).unwrap()).identity()
+    Caller::authenticated(Principal::Anonymous, ProfileName::new(profile).unwrap()).identity().clone()
 }
 
 fn stdio(lease: &Lease) -> &StdioConnection {
