@@ -21,6 +21,8 @@ mod clients_rust;
 #[cfg(test)]
 mod clients_typescript;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod first_requests;

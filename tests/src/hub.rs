@@ -159,16 +159,21 @@ pub fn program(folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// The built binary: `TRUNKLINE_BIN`, or the one beside the test binary.
+/// The built hub: `TRUNKLINE_BIN`, or the one beside the test binary.
 pub fn binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("TRUNKLINE_BIN") {
-        return Ok(path.into());
+    match std::env::var_os("TRUNKLINE_BIN") {
+        Some(path) => Ok(path.into()),
+        None => built("trunkline"),
     }
+}
+
+/// A program of the workspace, beside the test binary.
+pub fn built(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.parent().and_then(Path::parent).context("the test binary is not in target/*/deps")?;
-    let path = folder.join("trunkline");
+    let path = folder.join(program);
     if !path.exists() {
-        bail!("{} is not built: run `cargo build --bin trunkline`", path.display());
+        bail!("{} is not built: run `cargo build --workspace --bin {program}`", path.display());
     }
     Ok(path)
 }

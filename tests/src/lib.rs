@@ -14,6 +14,7 @@ pub mod process;
 pub mod process_facts;
 pub mod raw;
 pub mod raw_server;
+pub mod reference_server;
 pub mod scripted;
 pub mod scripted_messages;
 pub mod scripted_responses;

@@ -1,0 +1,54 @@
+//! The official conformance suite through the hub, in every pairing of eras.
+//!
+//! Behind the hub is the reference server, which passes the whole suite itself:
+//! what fails here is lost on the way. `conformance/*.yaml` lists exactly the
+//! checks that fail today, each with its reason.
+
+mod baseline;
+mod cell;
+mod results;
+mod run;
+
+use anyhow::Result;
+
+use cell::{Cell, Era, Servers};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_legacy_to_legacy() -> Result<()> {
+    run::compare(Cell { client: Era::Legacy, server: Era::Legacy, servers: Servers::One }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_legacy_to_modern() -> Result<()> {
+    run::compare(Cell { client: Era::Legacy, server: Era::Modern, servers: Servers::One }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_modern_to_legacy() -> Result<()> {
+    run::compare(Cell { client: Era::Modern, server: Era::Legacy, servers: Servers::One }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_modern_to_modern() -> Result<()> {
+    run::compare(Cell { client: Era::Modern, server: Era::Modern, servers: Servers::One }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_legacy_to_legacy_among_three() -> Result<()> {
+    run::compare(Cell { client: Era::Legacy, server: Era::Legacy, servers: Servers::Three }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_legacy_to_modern_among_three() -> Result<()> {
+    run::compare(Cell { client: Era::Legacy, server: Era::Modern, servers: Servers::Three }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_modern_to_legacy_among_three() -> Result<()> {
+    run::compare(Cell { client: Era::Modern, server: Era::Legacy, servers: Servers::Three }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cell_modern_to_modern_among_three() -> Result<()> {
+    run::compare(Cell { client: Era::Modern, server: Era::Modern, servers: Servers::Three }).await
+}
