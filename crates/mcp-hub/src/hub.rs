@@ -53,6 +53,8 @@ pub struct Parts {
     pub resource: Arc<Resource>,
     /// Seals session ids.
     pub session_sealer: Sealer,
+    /// Seals what servers want to get back from clients.
+    pub state_sealer: Sealer,
     pub clock: Arc<dyn Clock>,
     pub egress: Egress,
     pub limits: Limits,
@@ -78,6 +80,8 @@ pub struct Hub {
     pub(crate) resource: Arc<Resource>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) sessions: Sessions,
+    /// Seals what servers want to get back from clients.
+    pub(crate) state_sealer: Sealer,
     pub(crate) subscribers: Arc<Subscribers>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -118,6 +122,7 @@ impl Hub {
         let subscribers = Arc::new(Subscribers::default());
         let hub = Arc::new(Self {
             sessions: Sessions::new(parts.session_sealer, Arc::clone(&parts.clock), Arc::clone(&subscribers)),
+            state_sealer: parts.state_sealer,
             guard: parts.guard,
             resource: parts.resource,
             upstreams,

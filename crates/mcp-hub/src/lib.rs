@@ -3,8 +3,10 @@
 //!
 //! A request comes in through [`downstream`], becomes a `method::Request`,
 //! passes the one door (`trunkline_profiles::Guard`) and goes out through
-//! [`upstream`]. Lists are answered from the catalogue.
+//! [`upstream`]. Lists are answered from the catalogue; what a server asks back
+//! finds its way to the client over the `bridge`.
 
+mod bridge;
 mod catalog;
 mod downstream;
 mod hub;

@@ -2,6 +2,7 @@
 
 mod call;
 mod complete;
+mod conclude;
 mod forward;
 mod greet;
 mod list;
@@ -24,6 +25,7 @@ use crate::Hub;
 use crate::catalog::ListKind;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Session;
+use crate::jsonrpc::meta::CLIENT_CAPABILITIES;
 use crate::jsonrpc::{Fields, Message, code};
 use crate::upstream::Era;
 
@@ -58,6 +60,18 @@ impl Request {
 
     fn fields<const N: usize>(&self, keys: [&'static str; N]) -> Result<Fields<'_, N>, RpcError> {
         Fields::find(self.params(), keys).map_err(|fault| invalid(fault.to_string()))
+    }
+
+    /// What the client said that it can be asked for: a modern client with
+    /// each request, a legacy client when its session began. Raw JSON.
+    pub(crate) fn declared(&self) -> &str {
+        let declared = match (&self.session, self.era) {
+            (_, Era::Modern) => {
+                meta_of(self).and_then(|members| Fields::find(members, [CLIENT_CAPABILITIES]).ok()?.raw(0))
+            }
+            (session, Era::Legacy) => session.as_ref().map(|session| session.capabilities()),
+        };
+        declared.unwrap_or("{}")
     }
 
     fn asked(&self, kind: Kind, action: Action) -> Asked {

@@ -46,6 +46,8 @@ pub enum Outcome {
     ToolError,
     /// The server answered with a JSON-RPC error of this code.
     Error { code: i64 },
+    /// The server asked the caller for input first.
+    InputRequired,
     /// The server could not be asked, or did not answer.
     Unreachable { detail: String },
     /// The caller took the request back, or went away.

@@ -183,6 +183,7 @@ impl Core {
             guard: Arc::clone(&guard),
             resource: Arc::clone(&resource),
             session_sealer: store.vault().sealer("mcp-session")?,
+            state_sealer: store.vault().sealer("mcp-request-state")?,
             clock,
             egress: Egress::upstream()?,
             limits: trunkline_mcp_hub::Limits {

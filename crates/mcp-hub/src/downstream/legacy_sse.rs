@@ -35,7 +35,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
         Ok(entry) => entry,
         Err(refusal) => return refusal,
     };
-    let Some((token, session)) = hub.sessions.begin(&entry.caller, VERSION) else {
+    let Some((token, session)) = hub.sessions.begin(&entry.caller, VERSION, None) else {
         return answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
     };
     let (outbox, answers) = mpsc::channel(QUEUE);

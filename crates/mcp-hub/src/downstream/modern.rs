@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::answer::RpcError;
 use crate::jsonrpc::{Fields, Message, code, may_have_meta, meta, text};
-use crate::upstream::handshake::{LEGACY_VERSIONS, MODERN_VERSION};
+use crate::upstream::handshake::MODERN_VERSION;
 
 pub(crate) const VERSION_HEADER: &str = "mcp-protocol-version";
 const METHOD_HEADER: &str = "mcp-method";
@@ -149,15 +149,15 @@ fn decoded(header: &str) -> Option<String> {
     }
 }
 
-/// The versions spoken here, as the error for any other says them.
+/// The error for a version that is not spoken here. Versions of the legacy era
+/// are agreed on by `initialize` alone, and not named.
 pub(crate) fn unsupported(requested: &str) -> RpcError {
-    let supported: Vec<String> = std::iter::once(MODERN_VERSION).chain(LEGACY_VERSIONS).map(text).collect();
     RpcError::new(
         code::UNSUPPORTED_PROTOCOL_VERSION,
         format!("protocol version {requested:?} is not spoken here"),
     )
     .status(StatusCode::BAD_REQUEST)
-    .data(format!("{{\"supported\":[{}],\"requested\":{}}}", supported.join(","), text(requested)))
+    .data(format!("{{\"supported\":[{}],\"requested\":{}}}", text(MODERN_VERSION), text(requested)))
 }
 
 fn invalid(message: &str) -> RpcError {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use trunkline_model::{Caller, Clock, Identity, Timestamp};
@@ -37,6 +38,9 @@ pub(crate) struct Claims {
     profile: String,
     /// The protocol version agreed on in `initialize`.
     pub version: String,
+    /// What the client can be asked for, as it wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Box<RawValue>>,
     expires: Timestamp,
 }
 
@@ -46,6 +50,8 @@ pub(crate) struct Session {
     pub id: Uuid,
     caller: Caller,
     expires: Timestamp,
+    /// Empty until `initialize`, which on HTTP+SSE comes after the session.
+    capabilities: OnceLock<Box<RawValue>>,
     /// Requests under way by the client's own ids, to be cancelled by them.
     running: Mutex<HashMap<String, CancellationToken>>,
     pub subscriber: Arc<Subscriber>,
@@ -60,11 +66,22 @@ impl Session {
             id: claims.id,
             caller: caller.clone(),
             expires: claims.expires,
+            capabilities: claims.capabilities.clone().map(OnceLock::from).unwrap_or_default(),
             running: Mutex::default(),
             subscriber: Arc::new(Subscriber::new(caller.clone(), Some(claims.id), ListKind::ALL.to_vec())),
             outbox: OnceLock::new(),
             last_used: AtomicI64::new(now.as_micros()),
         }
+    }
+
+    /// What the client can be asked for, as it wrote it.
+    pub(crate) fn capabilities(&self) -> &str {
+        self.capabilities.get().map_or("{}", |raw| raw.get())
+    }
+
+    /// Notes what the client can be asked for; what it said first counts.
+    pub(crate) fn declare(&self, capabilities: Box<RawValue>) {
+        let _ = self.capabilities.set(capabilities);
     }
 
     /// Notes a request under way. The guard forgets it when dropped.
@@ -134,13 +151,19 @@ impl Sessions {
     }
 
     /// Begins a session; gives its id, as it stands in `Mcp-Session-Id`.
-    pub(crate) fn begin(&self, caller: &Caller, version: &str) -> Option<(String, Arc<Session>)> {
+    pub(crate) fn begin(
+        &self,
+        caller: &Caller,
+        version: &str,
+        capabilities: Option<Box<RawValue>>,
+    ) -> Option<(String, Arc<Session>)> {
         let now = self.clock.now();
         let claims = Claims {
             id: Uuid::now_v7(),
             identity: caller.identity().as_str().to_owned(),
             profile: caller.profile().to_string(),
             version: version.to_owned(),
+            capabilities,
             expires: now.plus(LIFETIME),
         };
         let payload = serde_json::to_vec(&claims).ok()?;

@@ -9,9 +9,10 @@ use super::forward::{self, Destination};
 use super::{Request, invalid};
 use crate::downstream::answer::{Answer, RpcError};
 use crate::jsonrpc::code;
+use crate::upstream::Era;
 
-/// Members with which a client would begin a task or go on with a suspended
-/// call; both are refused by name until the hub can hold what they need.
+/// Members with which a legacy client would begin a task, which the hub does
+/// not serve yet, or speak of what its era does not have.
 const NOT_SERVED: [(&str, &str); 3] = [
     ("task", "tasks are not served through the hub yet; call the tool without \"task\""),
     ("inputResponses", "no call of yours waits for input"),
@@ -38,7 +39,7 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
         .ok_or_else(|| malformed(invalid("tools/call needs the tool's \"name\"")))?
         .into_owned();
     for (index, (member, why)) in NOT_SERVED.iter().enumerate() {
-        if fields.raw(index + 1).is_some() {
+        if request.era == Era::Legacy && fields.raw(index + 1).is_some() {
             let error = RpcError::new(code::INVALID_PARAMS, format!("{member}: {why}"));
             return Err((Reason::BadRequest, Some(name), error));
         }
@@ -51,6 +52,7 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
             own: target.own.clone(),
             shown: name,
             place,
+            state: None,
             target: Some(target),
         }),
         None => {

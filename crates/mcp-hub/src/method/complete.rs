@@ -40,7 +40,11 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     match target {
         Some((server, own)) => {
             let place = Some(place);
-            forward::forward(request, Destination { kind, server, own, shown, place, target: None }).await
+            forward::forward(
+                request,
+                Destination { kind, server, own, shown, place, state: None, target: None },
+            )
+            .await
         }
         None => {
             let error = forward::not_found(kind, &shown, request.era);

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trunkline_model::{Outcome, ServerName};
+use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
 use super::relay::{self, Patience, Relay};
-use super::{Request, meta};
+use super::{Request, conclude, invalid, meta};
+use crate::bridge::declared::offered;
+use crate::bridge::state;
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, code, may_have_meta, splice_into, text};
+use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -28,12 +30,19 @@ pub(super) struct Destination {
     /// Where the name stands in the parameters, quotes included; nothing is
     /// replaced when it is the server's own.
     pub place: Option<std::ops::Range<usize>>,
+    /// The server's own state that comes back with this request, and where the
+    /// sealed one stands in the parameters.
+    pub state: Option<(std::ops::Range<usize>, String)>,
     /// What is known of the tool or prompt; none for a resource.
     pub target: Option<Arc<Target>>,
 }
 
 /// Asks the one door, then the server.
-pub(super) async fn forward(request: &Arc<Request>, destination: Destination) -> Answer {
+pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination) -> Answer {
+    match returned_state(request, &destination) {
+        Ok(state) => destination.state = state,
+        Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
+    }
     let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
     if destination.shown != destination.own {
         action.shown_as = Some(destination.shown.clone());
@@ -43,6 +52,53 @@ pub(super) async fn forward(request: &Arc<Request>, destination: Destination) ->
         Ok(permit) => run(request, destination, permit).await,
         Err(refusal) => refused(request, &destination, refusal),
     }
+}
+
+/// The state that a modern client gives back with its answers to a server's
+/// questions, opened.
+fn returned_state(
+    request: &Request,
+    destination: &Destination,
+) -> Result<Option<(std::ops::Range<usize>, String)>, RpcError> {
+    let params = request.params();
+    if request.era == Era::Legacy || !(params.contains("requestState") || params.contains('\\')) {
+        return Ok(None);
+    }
+    let fields = request.fields(["requestState", "arguments"])?;
+    let sealed = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
+    let (Some(sealed), Some(place)) = (sealed, fields.range(0)) else { return Ok(None) };
+    let of = state_of(request, destination, fields.raw(1));
+    let state = state::open(&request.hub.state_sealer, of, request.arrived, &sealed).ok_or_else(|| {
+        invalid("\"requestState\" was not given for this request, or too long ago; make the request anew")
+    })?;
+    Ok(Some((place, text(&state))))
+}
+
+fn state_of<'a>(
+    request: &'a Request,
+    destination: &'a Destination,
+    arguments: Option<&'a str>,
+) -> state::Of<'a> {
+    state::Of {
+        identity: request.caller.identity(),
+        profile: request.profile.name(),
+        server: &destination.server,
+        method: request.message.method().unwrap_or_default(),
+        name: &destination.own,
+        arguments,
+    }
+}
+
+/// A result with which a server asks back, for a modern client: its state is
+/// sealed. None when the cryptographic library refuses.
+pub(super) fn input_required(request: &Request, destination: &Destination, result: &Bytes) -> Option<Bytes> {
+    let result_text = std::str::from_utf8(result).ok()?;
+    let fields = Fields::find(result_text, ["requestState"]).ok()?;
+    let Ok(Some(inner)) = fields.string(0) else { return Some(result.clone()) };
+    let asked = Fields::find(request.params(), ["arguments"]).ok()?;
+    let of = state_of(request, destination, asked.raw(0));
+    let sealed = state::seal(&request.hub.state_sealer, of, request.hub.clock.now(), &inner)?;
+    Some(Bytes::from(splice(result_text, &[(fields.range(0)?, &text(&sealed))])))
 }
 
 /// What is refused looks as if it were not there.
@@ -89,7 +145,7 @@ async fn exchange(
     };
     match asked {
         Ok((Exchange::Done(message), lease)) => {
-            relay::finish(&request, &destination, permit, Ok(message), lease.greeting().era)
+            conclude::finish(&request, &destination, permit, Ok(message), lease.greeting().era)
         }
         Ok((Exchange::Open(open), lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
@@ -97,7 +153,7 @@ async fn exchange(
             let relay = Relay { request, destination, permit, lease, open, token, cancel, running, patience };
             relay.answer().await
         }
-        Err(error) => relay::finish(&request, &destination, permit, Err(error), Era::Legacy),
+        Err(error) => conclude::finish(&request, &destination, permit, Err(error), Era::Legacy),
     }
 }
 
@@ -135,12 +191,15 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outg
     let params = request.params();
     let method = request.message.method().unwrap_or_default();
     let own;
-    let mut edits = Vec::with_capacity(2);
+    let mut edits = Vec::with_capacity(3);
     if destination.own != destination.shown
         && let Some(place) = &destination.place
     {
         own = text(&destination.own);
         edits.push((place.clone(), own.as_str()));
+    }
+    if let Some((place, state)) = &destination.state {
+        edits.push((place.clone(), state.as_str()));
     }
     let fresh = fresh_meta(request, lease.greeting().era, id);
     if let Some((place, meta)) = &fresh {
@@ -189,7 +248,8 @@ fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<u
     let progress = original.and_then(meta::progress_token).map(|_| id);
     let client_info = original.and_then(client_info_of);
     let level = log_level_of(request, original);
-    let hop = meta::ModernHop { client_info, log_level: level.as_deref() };
+    let capabilities = offered(request.declared());
+    let hop = meta::ModernHop { client_info, capabilities: &capabilities, log_level: level.as_deref() };
     let new = meta::rewritten(original, progress, (era == Era::Modern).then_some(&hop))
         .unwrap_or_else(|| "{}".to_owned());
     match fields.range(0) {

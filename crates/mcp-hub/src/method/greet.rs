@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde_json::value::RawValue;
 use trunkline_model::Reason;
 
 use super::{Request, invalid};
@@ -14,23 +15,19 @@ use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION
 
 /// How long a modern client may keep what `server/discover` said, in milliseconds.
 const TTL_MS: u32 = 30_000;
+/// A session's id carries what its client can be asked for: no more than this, in bytes.
+const LONGEST_CAPABILITIES: usize = 4096;
 
 /// Answers `initialize` and begins the session.
 pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Answer {
-    let asked = request.fields(["protocolVersion", "capabilities", "clientInfo"]).and_then(|fields| {
-        let version = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
-        version
-            .map(std::borrow::Cow::into_owned)
-            .ok_or_else(|| invalid("initialize needs a \"protocolVersion\""))
-    });
-    let asked = match asked {
-        Ok(asked) => asked,
+    let (asked, capabilities_of_client) = match what_it_says(&request) {
+        Ok(said) => said,
         Err(error) => return request.refuse(Reason::BadRequest, None, &error),
     };
     let version = LEGACY_VERSIONS.into_iter().find(|known| *known == asked).unwrap_or(LEGACY_VERSION);
     let mut token = None;
     if wants_session {
-        match request.hub.sessions.begin(&request.caller, version) {
+        match request.hub.sessions.begin(&request.caller, version, capabilities_of_client) {
             Some((id, session)) => {
                 token = Some(id);
                 request.session = Some(session);
@@ -41,6 +38,8 @@ pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Ans
                 return error.answer(Some(request.id()));
             }
         }
+    } else if let (Some(session), Some(capabilities)) = (&request.session, capabilities_of_client) {
+        session.declare(capabilities);
     }
     let view = request.hub.view_now(&request);
     let result = format!(
@@ -51,6 +50,19 @@ pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Ans
     );
     let body = result_message(request.id(), Bytes::from(result));
     Answer::Message { status: StatusCode::OK, body, session: token }
+}
+
+/// The version that the client asks for, and what it can be asked for.
+fn what_it_says(request: &Request) -> Result<(String, Option<Box<RawValue>>), RpcError> {
+    let fields = request.fields(["protocolVersion", "capabilities", "clientInfo"])?;
+    let version = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
+    let version = version.ok_or_else(|| invalid("initialize needs a \"protocolVersion\""))?;
+    let capabilities = fields.raw(1).filter(|raw| raw.starts_with('{'));
+    if capabilities.is_some_and(|raw| raw.len() > LONGEST_CAPABILITIES) {
+        return Err(invalid(format!("\"capabilities\" has more than {LONGEST_CAPABILITIES} bytes")));
+    }
+    let capabilities = capabilities.and_then(|raw| RawValue::from_string(raw.to_owned()).ok());
+    Ok((version.into_owned(), capabilities))
 }
 
 /// Answers `server/discover`.

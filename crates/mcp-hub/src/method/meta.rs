@@ -18,6 +18,8 @@ pub(super) fn progress_token(meta: &str) -> Option<&str> {
 pub(super) struct ModernHop<'a> {
     /// The client's own `clientInfo`, passed on when it gave one.
     pub client_info: Option<&'a str>,
+    /// What the client can be asked for, as raw JSON.
+    pub capabilities: &'a str,
     /// The least serious level of log messages wanted.
     pub log_level: Option<&'a str>,
 }
@@ -31,7 +33,7 @@ pub(super) fn rewritten(
 ) -> Option<String> {
     let mut members: Vec<String> = Vec::new();
     if let Some(hop) = hop {
-        members.extend(hop::members(hop.client_info));
+        members.extend(hop::members(hop.client_info, hop.capabilities));
         if let Some(level) = hop.log_level {
             members.push(format!("{}:{}", text(meta::LOG_LEVEL), text(level)));
         }

@@ -9,16 +9,14 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use trunkline_model::Outcome;
-use trunkline_profiles::{Kind, Permit};
+use trunkline_profiles::Permit;
 use trunkline_web::Tasks;
 
-use super::forward::{self, Destination, upstream_error};
-use super::{Request, audit_unavailable, logging};
-use crate::catalog::fetch::error_code;
-use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
+use super::forward::{self, Destination};
+use super::{Request, audit_unavailable, conclude, logging};
+use crate::downstream::answer::Answer;
 use crate::downstream::session::Running;
-use crate::jsonrpc::{self, Fields, Message, code, splice};
+use crate::jsonrpc::{Fields, Message, splice};
 use crate::upstream::pool::Lease;
 use crate::upstream::{Era, OpenExchange, UpstreamError};
 
@@ -123,93 +121,6 @@ async fn or_closed<T>(sender: &mpsc::Sender<Bytes>, next: impl Future<Output = T
     }
 }
 
-/// Settles the permit and makes the answer of a request that needs no stream.
-pub(super) fn finish(
-    request: &Request,
-    destination: &Destination,
-    permit: Permit,
-    answered: Result<Message, UpstreamError>,
-    server_era: Era,
-) -> Answer {
-    let (outcome, pieces, bytes) = conclude(request, destination, answered, server_era);
-    match permit.settle(outcome, bytes) {
-        Ok(()) => Answer::ok(pieces),
-        Err(_) => audit_unavailable().answer(Some(request.id())),
-    }
-}
-
-/// What the trail says of the answer, and the answer itself.
-fn conclude(
-    request: &Request,
-    destination: &Destination,
-    answered: Result<Message, UpstreamError>,
-    server_era: Era,
-) -> (Outcome, Pieces, u64) {
-    let id = request.id();
-    let message = match answered {
-        Ok(message) => message,
-        Err(error) => {
-            let detail = error.to_string();
-            let pieces = upstream_error(&destination.server, &error).body(Some(id));
-            return (Outcome::Unreachable { detail }, pieces, 0);
-        }
-    };
-    let payload = message.payload_bytes().unwrap_or_default();
-    let bytes = payload.len() as u64;
-    let text = message.payload().unwrap_or_default();
-    if message.kind() == jsonrpc::Kind::Error {
-        let number = error_code(text).unwrap_or(code::INTERNAL_ERROR);
-        return (Outcome::Error { code: number }, error_message(id, payload), bytes);
-    }
-    if let Some(error) = cannot_be_bridged(text, server_era) {
-        return (Outcome::Error { code: error.code }, error.body(Some(id)), bytes);
-    }
-    let outcome = if is_tool_error(destination.kind, text) { Outcome::ToolError } else { Outcome::Ok };
-    let reads = request.message.method() == Some("resources/read");
-    let result = in_clients_era(request.era, server_era, reads, payload);
-    (outcome, result_message(id, result), bytes)
-}
-
-/// A modern server asks back or begins a task although the hub declared
-/// neither: the client cannot be given that.
-fn cannot_be_bridged(result: &str, server_era: Era) -> Option<RpcError> {
-    if server_era == Era::Legacy {
-        return None;
-    }
-    let fields = Fields::find(result, ["resultType"]).ok()?;
-    match fields.raw(0)? {
-        "\"complete\"" => None,
-        other => Some(RpcError::new(
-            code::INTERNAL_ERROR,
-            format!("the server answered with a result of type {other}, which was not offered to it"),
-        )),
-    }
-}
-
-fn is_tool_error(kind: Kind, result: &str) -> bool {
-    kind == Kind::Tool
-        && memchr::memmem::find(result.as_bytes(), b"isError").is_some()
-        && Fields::find(result, ["isError"]).is_ok_and(|fields| fields.raw(0) == Some("true"))
-}
-
-/// A legacy server's result gets the members that the modern era requires;
-/// all else stays as it is.
-fn in_clients_era(client: Era, server: Era, reads: bool, result: Bytes) -> Bytes {
-    if client == server || client == Era::Legacy || result.first() != Some(&b'{') {
-        return result;
-    }
-    // What was read may be kept by nobody: a legacy server says nothing of that.
-    let members = if reads {
-        r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#
-    } else {
-        r#""resultType":"complete""#
-    };
-    let text = std::str::from_utf8(&result).unwrap_or_default();
-    let rest = text.get(1..).unwrap_or_default();
-    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-    Bytes::from(splice(text, &[(1..1, &format!("{members}{comma}"))]))
-}
-
 /// A request whose answer did not come at once.
 pub(super) struct Relay {
     pub request: Arc<Request>,
@@ -274,7 +185,7 @@ impl Relay {
                 Step::Cancelled => return forward::cancelled(self.permit),
                 Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
-                    return finish(&self.request, &self.destination, self.permit, answered, era);
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
                 }
             }
         }
@@ -312,9 +223,9 @@ impl Relay {
                 }
                 Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
-                    let (outcome, pieces, bytes) = conclude(&self.request, &self.destination, answered, era);
-                    let pieces = match self.permit.settle(outcome, bytes) {
-                        Ok(()) => pieces,
+                    let concluded = conclude::conclude(&self.request, &self.destination, answered, era);
+                    let pieces = match self.permit.settle(concluded.outcome, concluded.bytes) {
+                        Ok(()) => concluded.pieces,
                         Err(_) => audit_unavailable().body(Some(self.request.id())),
                     };
                     // However slowly the client reads, its place at the server is free.

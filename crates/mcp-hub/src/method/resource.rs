@@ -22,8 +22,15 @@ pub(super) async fn read(request: &Arc<Request>) -> Answer {
     match request.hub.resource(request, &uri).await {
         Some(target) => {
             let (server, own) = (target.server, target.uri);
-            let destination =
-                Destination { kind: Kind::Resource, server, own, shown: uri, place, target: None };
+            let destination = Destination {
+                kind: Kind::Resource,
+                server,
+                own,
+                shown: uri,
+                place,
+                state: None,
+                target: None,
+            };
             forward::forward(request, destination).await
         }
         None => {

@@ -104,6 +104,10 @@ fn bounded_outcome(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Unreachable { detail } => Outcome::Unreachable { detail: bounded(detail) },
         Outcome::Refused { detail } => Outcome::Refused { detail: bounded(detail) },
-        short @ (Outcome::Ok | Outcome::ToolError | Outcome::Error { .. } | Outcome::Cancelled) => short,
+        short @ (Outcome::Ok
+        | Outcome::ToolError
+        | Outcome::InputRequired
+        | Outcome::Error { .. }
+        | Outcome::Cancelled) => short,
     }
 }

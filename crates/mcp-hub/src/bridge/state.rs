@@ -1,0 +1,125 @@
+//! `requestState`: what a server wants to get back with the answers to its
+//! questions (2026-07-28, basic/patterns/mrtr). The hub seals it, so that it
+//! comes back only from the caller it was given to, in the same profile, for
+//! the same request to the same server, and in time.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use trunkline_model::{Identity, ProfileName, ServerName, Timestamp};
+use trunkline_storage::{Sealed, Sealer};
+
+/// How long a person may take to answer.
+const LIFETIME: Duration = Duration::from_hours(1);
+/// Bytes of the time before the server's own state.
+const TIME: usize = 8;
+
+/// The request that a state belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Of<'a> {
+    pub identity: &'a Identity,
+    pub profile: &'a ProfileName,
+    pub server: &'a ServerName,
+    pub method: &'a str,
+    /// The server's own name of the tool or prompt, or the resource's URI.
+    pub name: &'a str,
+    /// Raw JSON.
+    pub arguments: Option<&'a str>,
+}
+
+/// Seals a server's state; none when the cryptographic library refuses.
+pub(crate) fn seal(sealer: &Sealer, of: Of<'_>, now: Timestamp, state: &str) -> Option<String> {
+    let expires = now.plus(LIFETIME).as_micros();
+    let plain = [&expires.to_be_bytes(), state.as_bytes()].concat();
+    Some(sealer.seal(&of.bound(), &plain).ok()?.to_string())
+}
+
+/// The server's state; none when it was not given for this request, or too
+/// long ago.
+pub(crate) fn open(sealer: &Sealer, of: Of<'_>, now: Timestamp, sealed: &str) -> Option<String> {
+    let plain = sealer.open(&of.bound(), &sealed.parse::<Sealed>().ok()?).ok()?;
+    let (expires, state) = plain.split_first_chunk::<TIME>()?;
+    if now.as_micros() >= i64::from_be_bytes(*expires) {
+        return None;
+    }
+    String::from_utf8(state.to_vec()).ok()
+}
+
+impl Of<'_> {
+    /// What the seal is bound to, in a form in which no two requests look alike.
+    fn bound(&self) -> String {
+        let Self { identity, profile, server, method, name, arguments } = *self;
+        let arguments = arguments.map(arguments_digest);
+        serde_json::json!([identity.as_str(), profile, server, method, name, arguments]).to_string()
+    }
+}
+
+/// Clients write the same arguments anew: order and white space do not count.
+fn arguments_digest(arguments: &str) -> String {
+    let mut value: Value = serde_json::from_str(arguments).unwrap_or_default();
+    value.sort_all_objects();
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, value.to_string().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use trunkline_model::{Caller, ManualClock, Principal};
+    use trunkline_storage::Store;
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[expect(clippy::disallowed_methods, reason = "this test needs callers, not credentials")]
+    fn caller(profile: &str) -> Caller {
+        Caller::authenticated(Principal::Anonymous, ProfileName::new(profile).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_state_comes_back_for_its_own_request_and_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::starting_at(NOON));
+        let store = Store::open_in(directory.path(), clock).await.unwrap();
+        let sealer = store.vault().sealer("test").unwrap();
+        let (one, other) = (caller("engineering"), caller("finance"));
+        let server = ServerName::new("tracker").unwrap();
+        let of = Of {
+            identity: one.identity(),
+            profile: one.profile(),
+            server: &server,
+            method: "tools/call",
+            name: "create",
+            arguments: Some(r#"{"a":1,"b":[{"y":1,"x":2}]}"#),
+        };
+        let sealed = seal(&sealer, of, NOON, "state \u{1}").unwrap();
+        let in_time = NOON.plus(LIFETIME - Duration::from_micros(1));
+        let written_anew = Some(r#"{ "b": [ {"x":2, "y":1} ], "a": 1 }"#);
+        let same = Of { arguments: written_anew, ..of };
+        assert_eq!(open(&sealer, same, in_time, &sealed).as_deref(), Some("state \u{1}"));
+        assert_eq!(open(&sealer, of, NOON.plus(LIFETIME), &sealed), None);
+
+        let elsewhere = ServerName::new("other").unwrap();
+        let others = [
+            Of { identity: other.identity(), ..of },
+            Of { profile: other.profile(), ..of },
+            Of { server: &elsewhere, ..of },
+            Of { method: "prompts/get", ..of },
+            Of { name: "delete", ..of },
+            Of { arguments: Some(r#"{"a":2}"#), ..of },
+            Of { arguments: None, ..of },
+        ];
+        for other in others {
+            assert_eq!(open(&sealer, other, NOON, &sealed), None, "{other:?}");
+        }
+        let mut tampered = sealed.clone();
+        tampered.pop();
+        for junk in ["", "x", "v1.a.b", tampered.as_str()] {
+            assert_eq!(open(&sealer, of, NOON, junk), None, "{junk}");
+        }
+    }
+}

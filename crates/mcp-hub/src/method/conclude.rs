@@ -1,0 +1,163 @@
+//! What an answer of a server means for the trail and for the client.
+
+use bytes::Bytes;
+use http::StatusCode;
+use trunkline_model::Outcome;
+use trunkline_profiles::{Kind, Permit};
+
+use super::forward::{self, Destination, upstream_error};
+use super::{Request, audit_unavailable};
+use crate::catalog::fetch::error_code;
+use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
+use crate::jsonrpc::{self, Fields, Message, code, splice};
+use crate::upstream::{Era, UpstreamError};
+
+/// The end of a request.
+pub(super) struct Concluded {
+    pub outcome: Outcome,
+    /// The HTTP status of an answer that is no stream.
+    pub status: StatusCode,
+    pub pieces: Pieces,
+    /// Bytes of the server's result.
+    pub bytes: u64,
+}
+
+/// Settles the permit and makes the answer of a request that needs no stream.
+pub(super) fn finish(
+    request: &Request,
+    destination: &Destination,
+    permit: Permit,
+    answered: Result<Message, UpstreamError>,
+    server_era: Era,
+) -> Answer {
+    let Concluded { outcome, status, pieces, bytes } = conclude(request, destination, answered, server_era);
+    match permit.settle(outcome, bytes) {
+        Ok(()) => Answer::Message { status, body: pieces, session: None },
+        Err(_) => audit_unavailable().answer(Some(request.id())),
+    }
+}
+
+/// What the trail says of the answer, and the answer itself.
+pub(super) fn conclude(
+    request: &Request,
+    destination: &Destination,
+    answered: Result<Message, UpstreamError>,
+    server_era: Era,
+) -> Concluded {
+    let id = request.id();
+    let message = match answered {
+        Ok(message) => message,
+        Err(error) => {
+            let outcome = Outcome::Unreachable { detail: error.to_string() };
+            let pieces = upstream_error(&destination.server, &error).body(Some(id));
+            return Concluded { outcome, status: StatusCode::OK, pieces, bytes: 0 };
+        }
+    };
+    let payload = message.payload_bytes().unwrap_or_default();
+    let bytes = payload.len() as u64;
+    let text = message.payload().unwrap_or_default();
+    if message.kind() == jsonrpc::Kind::Error {
+        let (number, payload) = in_clients_words(request, server_era, text, payload);
+        let (outcome, pieces) = (Outcome::Error { code: number }, error_message(id, payload));
+        return Concluded { outcome, status: status_of(request.era, number), pieces, bytes };
+    }
+    let (outcome, result) = match result_type(text, server_era) {
+        ResultType::Complete if is_tool_error(destination.kind, text) => (Outcome::ToolError, Some(payload)),
+        ResultType::Complete => (Outcome::Ok, Some(payload)),
+        ResultType::InputRequired if request.era == Era::Modern => {
+            (Outcome::InputRequired, forward::input_required(request, destination, &payload))
+        }
+        ResultType::InputRequired => (Outcome::InputRequired, None),
+        ResultType::Other(other) => {
+            let error = not_offered(other);
+            let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(id)));
+            return Concluded { outcome, status: StatusCode::OK, pieces, bytes };
+        }
+    };
+    let Some(result) = result else {
+        let error = not_offered("input_required");
+        let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(id)));
+        return Concluded { outcome, status: StatusCode::OK, pieces, bytes };
+    };
+    let reads = request.message.method() == Some("resources/read");
+    let result = in_clients_era(request.era, server_era, reads, result);
+    Concluded { outcome, status: StatusCode::OK, pieces: result_message(id, result), bytes }
+}
+
+/// What a modern server's result is (2026-07-28, basic, "resultType").
+enum ResultType<'a> {
+    Complete,
+    InputRequired,
+    Other(&'a str),
+}
+
+fn result_type(result: &str, server_era: Era) -> ResultType<'_> {
+    if server_era == Era::Legacy {
+        return ResultType::Complete;
+    }
+    let fields = Fields::find(result, ["resultType"]);
+    match fields.ok().and_then(|fields| fields.raw(0)) {
+        None | Some("\"complete\"") => ResultType::Complete,
+        Some("\"input_required\"") => ResultType::InputRequired,
+        Some(other) => ResultType::Other(other),
+    }
+}
+
+fn not_offered(result_type: &str) -> RpcError {
+    RpcError::new(
+        code::INTERNAL_ERROR,
+        format!("the server answered with a result of type {result_type}, which was not offered to it"),
+    )
+}
+
+fn is_tool_error(kind: Kind, result: &str) -> bool {
+    kind == Kind::Tool
+        && memchr::memmem::find(result.as_bytes(), b"isError").is_some()
+        && Fields::find(result, ["isError"]).is_ok_and(|fields| fields.raw(0) == Some("true"))
+}
+
+/// The HTTP status that goes with an error (2026-07-28, basic, "error codes").
+fn status_of(client: Era, number: i64) -> StatusCode {
+    match (client, number) {
+        (
+            Era::Modern,
+            code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY | code::UNSUPPORTED_PROTOCOL_VERSION,
+        ) => StatusCode::BAD_REQUEST,
+        (Era::Modern, code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        _ => StatusCode::OK,
+    }
+}
+
+/// A legacy server has a code of its own for a resource that is not there,
+/// which a modern client must not see.
+fn in_clients_words(request: &Request, server_era: Era, error: &str, payload: Bytes) -> (i64, Bytes) {
+    let number = error_code(error).unwrap_or(code::INTERNAL_ERROR);
+    let translated =
+        request.era == Era::Modern && server_era == Era::Legacy && number == code::RESOURCE_NOT_FOUND;
+    let place = Fields::find(error, ["code"]).ok().and_then(|fields| fields.range(0));
+    match place.filter(|_| translated) {
+        Some(place) => {
+            let number = code::INVALID_PARAMS;
+            (number, Bytes::from(splice(error, &[(place, &number.to_string())])))
+        }
+        None => (number, payload),
+    }
+}
+
+/// A legacy server's result gets the members that the modern era requires;
+/// all else stays as it is.
+fn in_clients_era(client: Era, server: Era, reads: bool, result: Bytes) -> Bytes {
+    if client == server || client == Era::Legacy || result.first() != Some(&b'{') {
+        return result;
+    }
+    // What was read may be kept by nobody: a legacy server says nothing of that.
+    let members = if reads {
+        r#""resultType":"complete","ttlMs":0,"cacheScope":"private""#
+    } else {
+        r#""resultType":"complete""#
+    };
+    let text = std::str::from_utf8(&result).unwrap_or_default();
+    let rest = text.get(1..).unwrap_or_default();
+    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    Bytes::from(splice(text, &[(1..1, &format!("{members}{comma}"))]))
+}
