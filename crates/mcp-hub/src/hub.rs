@@ -22,6 +22,7 @@ use trunkline_storage::Sealer;
 use trunkline_web::{Egress, Tasks};
 use url::Url;
 
+use crate::bridge::suspended::Suspended;
 use crate::catalog::{Catalog, ListChanged, ListKind};
 use crate::downstream::session::{Session, Sessions};
 use crate::downstream::subscriber::Subscribers;
@@ -80,6 +81,8 @@ pub struct Hub {
     pub(crate) resource: Arc<Resource>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) sessions: Sessions,
+    /// Calls that wait for answers of their clients.
+    pub(crate) suspended: Suspended,
     /// Seals what servers want to get back from clients.
     pub(crate) state_sealer: Sealer,
     pub(crate) subscribers: Arc<Subscribers>,
@@ -122,6 +125,7 @@ impl Hub {
         let subscribers = Arc::new(Subscribers::default());
         let hub = Arc::new(Self {
             sessions: Sessions::new(parts.session_sealer, Arc::clone(&parts.clock), Arc::clone(&subscribers)),
+            suspended: Suspended::default(),
             state_sealer: parts.state_sealer,
             guard: parts.guard,
             resource: parts.resource,

@@ -1,5 +1,6 @@
 //! One file for each thing a client can ask.
 
+mod asking;
 mod call;
 mod complete;
 mod conclude;
@@ -10,9 +11,12 @@ mod listen;
 mod logging;
 mod meta;
 mod notify;
+mod patience;
+mod patiently;
 mod prompt;
 mod relay;
 mod resource;
+mod suspend;
 
 use std::sync::Arc;
 
@@ -30,6 +34,7 @@ use crate::jsonrpc::{Fields, Message, code};
 use crate::upstream::Era;
 
 pub(crate) use listen::Listening;
+pub(crate) use suspend::Parked;
 
 /// One request of a caller, with everything that was proved about it.
 #[derive(Debug, Clone)]

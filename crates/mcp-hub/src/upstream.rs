@@ -109,27 +109,57 @@ pub enum Exchange {
     Open(OpenExchange),
 }
 
+/// Sends the answer to something that a server asked in the course of an exchange.
+#[derive(Clone)]
+pub struct Reply(Arc<dyn Fn(Bytes) + Send + Sync>);
+
+impl Reply {
+    pub(crate) fn new(send: impl Fn(Bytes) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(send))
+    }
+
+    /// Sends a whole JSON-RPC answer; a server that has gone gets none.
+    pub(crate) fn send(&self, answer: Bytes) {
+        (self.0)(answer);
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Reply")
+    }
+}
+
 /// An exchange under way. Dropping it before the answer cancels the request:
 /// `notifications/cancelled` on stdio and legacy links, closing the stream on
 /// a modern HTTP link.
 #[derive(Debug)]
 pub struct OpenExchange {
     messages: mpsc::Receiver<Result<Message, UpstreamError>>,
+    reply: Reply,
     /// Sends the cancellation when the exchange is dropped before its answer.
     cancel: CancelOnDrop,
 }
 
 impl OpenExchange {
-    /// For connections: `messages` yields notifications and then the one
-    /// answer (or error); `cancel` runs on drop unless the answer was taken.
+    /// For connections: `messages` yields notifications and what the server
+    /// asks, then the one answer (or error); `cancel` runs on drop unless the
+    /// answer was taken.
     pub fn new(
         messages: mpsc::Receiver<Result<Message, UpstreamError>>,
+        reply: Reply,
         cancel: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { messages, cancel: CancelOnDrop(Some(Box::new(cancel))) }
+        Self { messages, reply, cancel: CancelOnDrop(Some(Box::new(cancel))) }
     }
 
-    /// The next message: notifications, then exactly one result or error.
+    /// How to answer what the server asks.
+    pub(crate) fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The next message: notifications and requests of the server, then
+    /// exactly one result or error.
     ///
     /// # Errors
     /// [`UpstreamError`] when the link broke before the answer.

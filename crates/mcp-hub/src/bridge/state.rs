@@ -11,11 +11,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use trunkline_model::{Identity, ProfileName, ServerName, Timestamp};
 use trunkline_storage::{Sealed, Sealer};
+use uuid::Uuid;
 
 /// How long a person may take to answer.
 const LIFETIME: Duration = Duration::from_hours(1);
 /// Bytes of the time before the server's own state.
 const TIME: usize = 8;
+/// What stands between the time and the state.
+const SERVERS: u8 = 1;
+const CALL: u8 = 2;
 
 /// The request that a state belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -30,22 +34,44 @@ pub(crate) struct Of<'a> {
     pub arguments: Option<&'a str>,
 }
 
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// What a modern server gave.
+    Servers(String),
+    /// The call that waits at a legacy server.
+    Call(Uuid),
+}
+
 /// Seals a server's state; none when the cryptographic library refuses.
 pub(crate) fn seal(sealer: &Sealer, of: Of<'_>, now: Timestamp, state: &str) -> Option<String> {
+    seal_tagged(sealer, of, now, SERVERS, state.as_bytes())
+}
+
+/// Seals the handle of a call that waits.
+pub(crate) fn seal_handle(sealer: &Sealer, of: Of<'_>, now: Timestamp, handle: Uuid) -> Option<String> {
+    seal_tagged(sealer, of, now, CALL, handle.as_bytes())
+}
+
+fn seal_tagged(sealer: &Sealer, of: Of<'_>, now: Timestamp, tag: u8, state: &[u8]) -> Option<String> {
     let expires = now.plus(LIFETIME).as_micros();
-    let plain = [&expires.to_be_bytes(), state.as_bytes()].concat();
+    let plain = [&expires.to_be_bytes(), [tag].as_slice(), state].concat();
     Some(sealer.seal(&of.bound(), &plain).ok()?.to_string())
 }
 
-/// The server's state; none when it was not given for this request, or too
-/// long ago.
-pub(crate) fn open(sealer: &Sealer, of: Of<'_>, now: Timestamp, sealed: &str) -> Option<String> {
+/// What was sealed; none when it was not given for this request, or too long
+/// ago.
+pub(crate) fn open(sealer: &Sealer, of: Of<'_>, now: Timestamp, sealed: &str) -> Option<State> {
     let plain = sealer.open(&of.bound(), &sealed.parse::<Sealed>().ok()?).ok()?;
     let (expires, state) = plain.split_first_chunk::<TIME>()?;
     if now.as_micros() >= i64::from_be_bytes(*expires) {
         return None;
     }
-    String::from_utf8(state.to_vec()).ok()
+    match state.split_first()? {
+        (&SERVERS, state) => String::from_utf8(state.to_vec()).ok().map(State::Servers),
+        (&CALL, handle) => Uuid::from_slice(handle).ok().map(State::Call),
+        _ => None,
+    }
 }
 
 impl Of<'_> {
@@ -97,10 +123,12 @@ mod tests {
             arguments: Some(r#"{"a":1,"b":[{"y":1,"x":2}]}"#),
         };
         let sealed = seal(&sealer, of, NOON, "state \u{1}").unwrap();
-        let in_time = NOON.plus(LIFETIME - Duration::from_micros(1));
+        let in_time = NOON.plus(LIFETIME.saturating_sub(Duration::from_micros(1)));
         let written_anew = Some(r#"{ "b": [ {"x":2, "y":1} ], "a": 1 }"#);
         let same = Of { arguments: written_anew, ..of };
-        assert_eq!(open(&sealer, same, in_time, &sealed).as_deref(), Some("state \u{1}"));
+        assert_eq!(open(&sealer, same, in_time, &sealed), Some(State::Servers("state \u{1}".into())));
+        let handle = seal_handle(&sealer, of, NOON, Uuid::from_u128(5)).unwrap();
+        assert_eq!(open(&sealer, of, NOON, &handle), Some(State::Call(Uuid::from_u128(5))));
         assert_eq!(open(&sealer, of, NOON.plus(LIFETIME), &sealed), None);
 
         let elsewhere = ServerName::new("other").unwrap();

@@ -141,7 +141,12 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox
             method::take_notification(&request);
             return;
         }
-        Kind::Result | Kind::Error => return,
+        Kind::Result | Kind::Error => {
+            if let Some(session) = &request.session {
+                session.asked.answer(request.message);
+            }
+            return;
+        }
     };
     // A closed outbox is a client that went away.
     match answer {

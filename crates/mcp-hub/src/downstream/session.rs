@@ -19,6 +19,7 @@ use trunkline_storage::{Sealed, Sealer};
 use uuid::Uuid;
 
 use super::subscriber::{Subscriber, Subscribers};
+use crate::bridge::asked::Asked;
 use crate::catalog::ListKind;
 
 /// How long a session id is good for.
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     /// Requests under way by the client's own ids, to be cancelled by them.
     running: Mutex<HashMap<String, CancellationToken>>,
     pub subscriber: Arc<Subscriber>,
+    /// What the client has been asked.
+    pub asked: Asked,
     /// Where answers go on the HTTP+SSE transport.
     pub outbox: OnceLock<mpsc::Sender<Bytes>>,
     last_used: AtomicI64,
@@ -69,6 +72,7 @@ impl Session {
             capabilities: claims.capabilities.clone().map(OnceLock::from).unwrap_or_default(),
             running: Mutex::default(),
             subscriber: Arc::new(Subscriber::new(caller.clone(), Some(claims.id), ListKind::ALL.to_vec())),
+            asked: Asked::default(),
             outbox: OnceLock::new(),
             last_used: AtomicI64::new(now.as_micros()),
         }

@@ -153,8 +153,12 @@ async fn post_legacy(
             method::take_notification(&request);
             Ok(Answer::Accepted)
         }
-        // The hub has asked nothing, so an answer is nobody's.
-        Kind::Result | Kind::Error => Ok(Answer::Accepted),
+        Kind::Result | Kind::Error => {
+            if let Some(session) = &request.session {
+                session.asked.answer(request.message);
+            }
+            Ok(Answer::Accepted)
+        }
     }
 }
 

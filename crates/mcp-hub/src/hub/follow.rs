@@ -127,6 +127,7 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
         for session in hub.sessions.sweep() {
             hub.upstreams.end_session(session);
         }
+        hub.suspended.sweep();
         // Before the lists: a view in use keeps those that it is made of.
         hub.sweep_views();
         hub.catalog.sweep();

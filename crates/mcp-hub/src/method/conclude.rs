@@ -26,14 +26,23 @@ pub(super) struct Concluded {
 pub(super) fn finish(
     request: &Request,
     destination: &Destination,
-    permit: Permit,
+    permit: Option<Permit>,
     answered: Result<Message, UpstreamError>,
     server_era: Era,
 ) -> Answer {
     let Concluded { outcome, status, pieces, bytes } = conclude(request, destination, answered, server_era);
-    match permit.settle(outcome, bytes) {
-        Ok(()) => Answer::Message { status, body: pieces, session: None },
-        Err(_) => audit_unavailable().answer(Some(request.id())),
+    match permit.map(|permit| permit.settle(outcome, bytes)) {
+        Some(Err(_)) => audit_unavailable().answer(Some(request.id())),
+        Some(Ok(())) | None => Answer::Message { status, body: pieces, session: None },
+    }
+}
+
+/// Ends a request with an error of the hub.
+pub(super) fn end(request: &Request, permit: Option<Permit>, error: &RpcError) -> Answer {
+    let outcome = Outcome::Error { code: error.code };
+    match permit.map(|permit| permit.settle(outcome, 0)) {
+        Some(Err(_)) => audit_unavailable().answer(Some(request.id())),
+        Some(Ok(())) | None => error.answer(Some(request.id())),
     }
 }
 

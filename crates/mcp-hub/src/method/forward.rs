@@ -6,15 +6,19 @@ use bytes::Bytes;
 use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
-use super::relay::{self, Patience, Relay};
-use super::{Request, conclude, invalid, meta};
+use super::asking::{Asking, asks_for_input};
+use super::patience::Patience;
+use super::patiently::patiently;
+use super::relay::{Incoming, Relay};
+use super::{Request, conclude, invalid, meta, suspend};
 use crate::bridge::declared::offered;
-use crate::bridge::state;
+use crate::bridge::input::with_members;
+use crate::bridge::state::{self, State};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
+use crate::jsonrpc::{Fields, Message, code, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -39,8 +43,11 @@ pub(super) struct Destination {
 
 /// Asks the one door, then the server.
 pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination) -> Answer {
+    let mut waiting = None;
     match returned_state(request, &destination) {
-        Ok(state) => destination.state = state,
+        Ok(None) => {}
+        Ok(Some((place, State::Servers(state)))) => destination.state = Some((place, text(&state))),
+        Ok(Some((_, State::Call(handle)))) => waiting = Some(handle),
         Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
     }
     let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
@@ -49,7 +56,10 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
     }
     let asked = request.asked(destination.kind, action);
     match request.hub.guard.admit(&request.caller, &request.profile, asked) {
-        Ok(permit) => run(request, destination, permit).await,
+        Ok(permit) => match waiting {
+            Some(handle) => Box::pin(suspend::resume(request, &destination, handle, permit)).await,
+            None => run(request, destination, permit).await,
+        },
         Err(refusal) => refused(request, &destination, refusal),
     }
 }
@@ -59,7 +69,7 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
 fn returned_state(
     request: &Request,
     destination: &Destination,
-) -> Result<Option<(std::ops::Range<usize>, String)>, RpcError> {
+) -> Result<Option<(std::ops::Range<usize>, State)>, RpcError> {
     let params = request.params();
     if request.era == Era::Legacy || !(params.contains("requestState") || params.contains('\\')) {
         return Ok(None);
@@ -71,10 +81,10 @@ fn returned_state(
     let state = state::open(&request.hub.state_sealer, of, request.arrived, &sealed).ok_or_else(|| {
         invalid("\"requestState\" was not given for this request, or too long ago; make the request anew")
     })?;
-    Ok(Some((place, text(&state))))
+    Ok(Some((place, state)))
 }
 
-fn state_of<'a>(
+pub(super) fn state_of<'a>(
     request: &'a Request,
     destination: &'a Destination,
     arguments: Option<&'a str>,
@@ -126,7 +136,7 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
 async fn run(request: &Arc<Request>, destination: Destination, permit: Permit) -> Answer {
     let cancel = tokio_util::sync::CancellationToken::new();
     let running = request.session.as_ref().map(|session| session.start(request.id(), cancel.clone()));
-    relay::patiently(request, exchange(Arc::clone(request), destination, permit, cancel, running)).await
+    patiently(request, exchange(Arc::clone(request), destination, permit, cancel, running)).await
 }
 
 async fn exchange(
@@ -140,26 +150,44 @@ async fn exchange(
     let asking = ask(&request, &destination, &permit);
     let asked = tokio::select! {
         biased;
-        () = cancel.cancelled() => return cancelled(permit),
+        () = cancel.cancelled() => return cancelled(Some(permit)),
         asked = upstream::within(patience, asking) => asked,
     };
     match asked {
-        Ok((Exchange::Done(message), lease)) => {
-            conclude::finish(&request, &destination, permit, Ok(message), lease.greeting().era)
+        Ok((Exchange::Done(message), lease)) if !is_for_legacy_client(&request, &message, &lease) => {
+            conclude::finish(&request, &destination, Some(permit), Ok(message), lease.greeting().era)
         }
-        Ok((Exchange::Open(open), lease)) => {
+        Ok((exchange, lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
             let patience = Patience::new(patience);
-            let relay = Relay { request, destination, permit, lease, open, token, cancel, running, patience };
-            relay.answer().await
+            let relay = Relay {
+                request,
+                destination,
+                permit: Some(permit),
+                lease,
+                incoming: Incoming::of(exchange),
+                token,
+                cancel,
+                running,
+                patience,
+                asking: Asking::default(),
+            };
+            Box::pin(relay.answer()).await
         }
-        Err(error) => conclude::finish(&request, &destination, permit, Err(error), Era::Legacy),
+        Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), Era::Legacy),
     }
 }
 
-pub(super) fn cancelled(permit: Permit) -> Answer {
+/// Whether a modern server's answer asks a client that is to be asked on its stream.
+fn is_for_legacy_client(request: &Request, message: &Message, lease: &Lease) -> bool {
+    request.era == Era::Legacy && lease.greeting().era == Era::Modern && asks_for_input(message)
+}
+
+pub(super) fn cancelled(permit: Option<Permit>) -> Answer {
     // The caller wants no answer; the event is written all the same.
-    let _ = permit.settle(Outcome::Cancelled, 0);
+    if let Some(permit) = permit {
+        let _ = permit.settle(Outcome::Cancelled, 0);
+    }
     Answer::Nothing
 }
 
@@ -170,14 +198,33 @@ async fn ask(
     destination: &Destination,
     permit: &Permit,
 ) -> Result<(Exchange, Lease), UpstreamError> {
+    ask_with(request, destination, permit, None).await
+}
+
+/// Makes a modern server's request again, with the answers that it asked for.
+pub(super) async fn ask_again(
+    request: &Request,
+    destination: &Destination,
+    permit: &Permit,
+    members: &str,
+) -> Result<(Exchange, Lease), UpstreamError> {
+    ask_with(request, destination, permit, Some(members)).await
+}
+
+async fn ask_with(
+    request: &Request,
+    destination: &Destination,
+    permit: &Permit,
+    members: Option<&str>,
+) -> Result<(Exchange, Lease), UpstreamError> {
     let key = request.hub.instance_key(&destination.server, &request.caller, request.session.as_deref())?;
     let lease = request.hub.upstreams.connection(&key).await?;
-    let sent = lease.call(permit, outgoing(request, destination, &lease)).await;
+    let sent = lease.call(permit, outgoing(request, destination, &lease, members)).await;
     match sent {
         Err(UpstreamError::SessionLost) => {
             drop(lease);
             let lease = request.hub.upstreams.connection(&key).await?;
-            let exchange = lease.call(permit, outgoing(request, destination, &lease)).await?;
+            let exchange = lease.call(permit, outgoing(request, destination, &lease, members)).await?;
             Ok((exchange, lease))
         }
         sent => Ok((sent?, lease)),
@@ -186,7 +233,7 @@ async fn ask(
 
 /// The request as the server shall see it: the caller's bytes, with the
 /// server's own name in them and this hop's `_meta`.
-fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outgoing {
+fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members: Option<&str>) -> Outgoing {
     let id = upstream::next_id();
     let params = request.params();
     let method = request.message.method().unwrap_or_default();
@@ -210,7 +257,10 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease) -> Outg
     let growth: usize = edits.iter().map(|(_, new)| new.len()).sum();
     let mut body = String::with_capacity(head.len() + params.len() + growth + 1);
     body.push_str(&head);
-    splice_into(&mut body, params, &edits);
+    match members {
+        None => splice_into(&mut body, params, &edits),
+        Some(members) => body.push_str(&with_members(&splice(params, &edits), members)),
+    }
     body.push('}');
     let named = matches!(method, "tools/call" | "prompts/get" | "resources/read");
     Outgoing {

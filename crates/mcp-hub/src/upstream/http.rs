@@ -27,7 +27,7 @@ use super::{Connection, Events, Exchange, Greeting, InstanceKey, Limits, Outgoin
 
 pub(super) use answer::MediaType;
 pub(super) use event_stream::EventStream;
-pub(super) use exchange::cancel;
+pub(super) use exchange::{cancel, reply_over};
 pub(super) use failure::Failure;
 pub(super) use listen::{ACKNOWLEDGED, subscription};
 pub(super) use reply::reply_to;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::task::AbortHandle;
 use trunkline_profiles::Permit;
 
-use super::http::{Failure, Link, Wire, cancel};
+use super::http::{Failure, Link, Wire, cancel, reply_over};
 use super::{Connection, Exchange, Greeting, OpenExchange, Outgoing, UpstreamError, handshake, next_id};
 use inbox::Inbox;
 
@@ -91,7 +91,7 @@ async fn send(
 ) -> Result<OpenExchange, UpstreamError> {
     let messages = inbox.expect(id)?;
     let (cancelled_wire, cancelled_inbox) = (Arc::clone(wire), Arc::clone(inbox));
-    let exchange = OpenExchange::new(messages, move || {
+    let exchange = OpenExchange::new(messages, reply_over(wire), move || {
         if cancelled_inbox.forget(id) {
             cancel(&cancelled_wire, id);
         }

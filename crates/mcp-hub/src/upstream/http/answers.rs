@@ -31,7 +31,7 @@ impl Answers {
         Self { wire, id, stream, last_event_id: None, fruitless_resumes: 0 }
     }
 
-    /// The next notification, or the answer.
+    /// The next notification or request of the server, or the answer.
     pub(super) async fn next(&mut self) -> Result<Message, Failure> {
         loop {
             match self.stream.next().await {
@@ -55,20 +55,16 @@ impl Answers {
         let message = Message::parse_shallow(event.data)
             .map_err(|fault| Failure::NotMcp { reason: format!("an event of its stream: {fault}") })?;
         match message.kind() {
-            Kind::Notification => Ok(Some(message)),
             Kind::Result | Kind::Error => answer_to(self.id, message).map(Some),
-            Kind::Request => {
-                self.refuse(&message).await;
+            // A legacy server may ask its client something while it works
+            // (2025-11-25, basic/transports); a modern one must not, and gets
+            // no answer.
+            Kind::Request if self.wire.is_modern() => Ok(None),
+            Kind::Request if message.method() == Some("ping") => {
+                self.wire.notify_aside("reply", reply_to(&message)).await;
                 Ok(None)
             }
-        }
-    }
-
-    /// A legacy server may ask its client something while it works (2025-11-25,
-    /// basic/transports); a modern one must not, and gets no answer.
-    async fn refuse(&self, request: &Message) {
-        if !self.wire.is_modern() {
-            self.wire.notify_aside("reply", reply_to(request)).await;
+            Kind::Request | Kind::Notification => Ok(Some(message)),
         }
     }
 

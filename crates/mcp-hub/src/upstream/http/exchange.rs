@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::answers::Answers;
-use super::{Failure, Wire};
-use crate::jsonrpc::Message;
-use crate::upstream::{Exchange, OpenExchange, Outgoing, UpstreamError};
+use super::{Failure, Wire, reply_to};
+use crate::jsonrpc::{Kind, Message};
+use crate::upstream::{Exchange, OpenExchange, Outgoing, Reply, UpstreamError};
 
 /// Messages of one exchange that wait for its reader; further notifications are dropped.
 const QUEUED_MESSAGES: usize = 64;
@@ -50,8 +50,22 @@ fn open(wire: &Arc<Wire>, id: u64, first: Message, answers: Box<Answers>) -> Ope
     // The queue is new and empty.
     let _ = sender.try_send(Ok(first));
     tokio::spawn(feed(answers, sender, Arc::clone(wire)));
+    let reply = reply_over(wire);
     let wire = Arc::clone(wire);
-    OpenExchange::new(receiver, move || cancel(&wire, id))
+    OpenExchange::new(receiver, reply, move || cancel(&wire, id))
+}
+
+/// Answers of the client go to the server by a POST of their own (2025-11-25,
+/// basic/transports).
+pub(in crate::upstream) fn reply_over(wire: &Arc<Wire>) -> Reply {
+    let wire = Arc::clone(wire);
+    Reply::new(move |answer| {
+        // Without a runtime the process ends, and its links with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let wire = Arc::clone(&wire);
+            runtime.spawn(async move { wire.notify_aside("reply", answer).await });
+        }
+    })
 }
 
 /// Moves messages to the exchange until its answer, or until nobody waits for
@@ -68,7 +82,11 @@ async fn feed(
         };
         match next {
             Ok(message) if message.method().is_some() => {
+                let refusal = (message.kind() == Kind::Request).then(|| reply_to(&message));
                 if sender.try_send(Ok(message)).is_err() {
+                    if let Some(refusal) = refusal {
+                        wire.notify_aside("reply", refusal).await;
+                    }
                     tracing::debug!(server = %wire.server, "dropped a notification of a slow exchange");
                 }
             }

@@ -11,8 +11,8 @@ use trunkline_web::egress::Response;
 use super::answer::Answer;
 use super::answers::Answers;
 use super::failure::is_temporary;
-use super::{Failure, HttpConnection, Link, Wire, headers};
-use crate::jsonrpc::Message;
+use super::{Failure, HttpConnection, Link, Wire, headers, reply_to};
+use crate::jsonrpc::{Kind, Message};
 use crate::upstream::handshake::{self, Discovery, MODERN_VERSION, Refusal};
 use crate::upstream::{Connection, Greeting, UpstreamError, next_id, sse};
 
@@ -126,8 +126,11 @@ async fn first_answer(
     let mut answers = Answers::new(Arc::new(wire.clone()), id, stream);
     loop {
         let message = answers.next().await?;
-        if message.method().is_none() {
-            return Ok((message, session));
+        match message.kind() {
+            Kind::Result | Kind::Error => return Ok((message, session)),
+            // Nobody is there yet who could be asked.
+            Kind::Request => wire.notify_aside("reply", reply_to(&message)).await,
+            Kind::Notification => {}
         }
     }
 }

@@ -63,6 +63,17 @@ impl Inbox {
         true
     }
 
+    /// Hands something that the server asks to the one request in flight;
+    /// false when there is none, or more than one.
+    pub(super) fn ask(&self, question: Message) -> bool {
+        let state = self.state();
+        let mut waiting = state.waiting.values();
+        match (waiting.next(), waiting.next()) {
+            (Some(only), None) if only.capacity() > 1 => only.try_send(Ok(question)).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Fails everything in flight, and all that comes.
     pub(super) fn close(&self, reason: &str) {
         let mut state = self.state();

@@ -90,7 +90,13 @@ impl Reader {
                 }
             }
             Kind::Notification => self.notified(message),
-            Kind::Request => self.wire.notify_aside("reply", reply_to(&message)).await,
+            Kind::Request => {
+                // Over one stream for all requests, only the one in flight can have caused it.
+                let is_ping = message.method() == Some("ping");
+                if is_ping || !self.inbox.ask(message.clone()) {
+                    self.wire.notify_aside("reply", reply_to(&message)).await;
+                }
+            }
         }
     }
 

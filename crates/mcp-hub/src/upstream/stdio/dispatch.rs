@@ -35,7 +35,8 @@ fn dispatch_message(link: &Link, message: Message) {
     match message.kind() {
         Kind::Result | Kind::Error => answer(link, message),
         Kind::Notification => notification(link, message),
-        Kind::Request => link.reply(reply_to(&message)),
+        Kind::Request if message.method() == Some("ping") => link.reply(reply_to(&message)),
+        Kind::Request => link.asked(message),
     }
 }
 
@@ -51,6 +52,8 @@ fn answer(link: &Link, message: Message) {
         // An answer that nobody waits for is a late one: dropped.
         pending.answer(id, Ok(message));
     }
+    drop(pending);
+    link.refuse_questions();
 }
 
 fn notification(link: &Link, message: Message) {

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::log::{LogRing, LogSource, readable};
-use super::pending::{First, Pending, cancelled};
+use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
-use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, UpstreamError};
+use crate::jsonrpc::Message;
+use crate::upstream::http::reply_to;
+use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, Reply, UpstreamError};
 
 /// Messages that wait for the child to read its standard input.
 pub(super) const QUEUED_MESSAGES: usize = 64;
@@ -34,6 +36,10 @@ pub(super) struct Link {
     pub(super) broken: Notify,
     queue: mpsc::Sender<Queued>,
     pending: Mutex<Pending>,
+    /// Set once the child has asked something: from then on requests that may
+    /// make it ask take turns, so that each question has one that caused it.
+    asks: AtomicBool,
+    turn: Arc<Semaphore>,
     last_stderr_line: Mutex<String>,
     redaction: Redaction,
     closed: AtomicBool,
@@ -58,6 +64,8 @@ impl Link {
             broken: Notify::new(),
             queue,
             pending: Mutex::default(),
+            asks: AtomicBool::new(false),
+            turn: Arc::new(Semaphore::new(1)),
             last_stderr_line: Mutex::default(),
             redaction,
             closed: AtomicBool::new(false),
@@ -82,7 +90,9 @@ impl Link {
                 answer.map(Exchange::Done)
             }
             Ok(First::Stream(messages)) => {
-                Ok(Exchange::Open(OpenExchange::new(messages, move || drop(guard))))
+                let link = Arc::clone(self);
+                let reply = Reply::new(move |answer| link.reply(answer));
+                Ok(Exchange::Open(OpenExchange::new(messages, reply, move || drop(guard))))
             }
             Err(_) => Err(UpstreamError::Closed { reason: "the child is gone".to_owned() }),
         }
@@ -93,9 +103,15 @@ impl Link {
         outgoing: Outgoing,
     ) -> Result<(CancelOnDrop, oneshot::Receiver<First>), UpstreamError> {
         let Outgoing { id, method, body, .. } = outgoing;
+        let turn = if self.asks.load(Ordering::Acquire) && may_ask(&method) {
+            // The semaphore is never closed.
+            Arc::clone(&self.turn).acquire_owned().await.ok()
+        } else {
+            None
+        };
         // Nothing has left for the child: a new one may be asked instead.
         let waiting = self.pending().add(id, &method).ok_or(UpstreamError::SessionLost)?;
-        let guard = CancelOnDrop { link: Arc::clone(self), id, armed: true };
+        let guard = CancelOnDrop { link: Arc::clone(self), id, armed: true, _turn: turn };
         // The queue ends only with the link, which then fails what waits.
         drop(self.queue.send(Queued { id: Some(id), body }).await);
         Ok((guard, waiting))
@@ -114,6 +130,21 @@ impl Link {
         }
     }
 
+    /// Brings something that the child asks to the request that caused it.
+    pub(super) fn asked(&self, question: Message) {
+        self.asks.store(true, Ordering::Release);
+        self.pending().ask(question);
+        self.refuse_questions();
+    }
+
+    /// Answers the questions of which nobody can know who caused them.
+    pub(super) fn refuse_questions(&self) {
+        let refused = self.pending().take_refused();
+        for question in refused {
+            self.reply(reply_to(&question));
+        }
+    }
+
     /// Whether the message may leave for the child now.
     pub(super) fn may_leave(&self, queued: &Queued) -> bool {
         queued.id.is_none_or(|id| self.pending().mark_sent(id))
@@ -125,6 +156,7 @@ impl Link {
             // With a full queue the child is far behind and loses little.
             drop(self.queue.try_send(Queued { id: None, body: cancelled(id) }));
         }
+        self.refuse_questions();
     }
 
     /// A line of the child's standard error.
@@ -172,6 +204,8 @@ struct CancelOnDrop {
     link: Arc<Link>,
     id: u64,
     armed: bool,
+    /// Given back with the request.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl CancelOnDrop {

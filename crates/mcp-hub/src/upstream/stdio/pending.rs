@@ -12,6 +12,15 @@ use crate::upstream::UpstreamError;
 /// are dropped, the answer never.
 const QUEUED_NOTIFICATIONS: usize = 256;
 
+/// How many questions wait until it is known what caused them.
+const QUEUED_QUESTIONS: usize = 16;
+
+/// Requests in the course of which a server may ask its client something
+/// (2025-11-25, client; 2026-07-28, basic/patterns/mrtr).
+pub(super) fn may_ask(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
 /// One item of an open exchange.
 type Item = Result<Message, UpstreamError>;
 
@@ -29,6 +38,10 @@ pub(super) enum First {
 pub(super) struct Pending {
     entries: HashMap<u64, Entry>,
     closed: bool,
+    /// What the child asked while several requests might have caused it.
+    questions: Vec<Message>,
+    /// Questions that nobody will answer.
+    refused: Vec<Message>,
 }
 
 #[derive(Debug)]
@@ -38,6 +51,8 @@ struct Entry {
     sent: bool,
     /// Whether log messages of the server may belong to it.
     takes_log_messages: bool,
+    /// Whether it may make the server ask something.
+    may_ask: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +71,8 @@ impl Pending {
         // What arrives during a handshake, or beside a subscription, was
         // caused by something else.
         let takes_log_messages = !matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
-        let entry = Entry { waiter: Waiter::First(sender), sent: false, takes_log_messages };
+        let waiter = Waiter::First(sender);
+        let entry = Entry { waiter, sent: false, takes_log_messages, may_ask: may_ask(method) };
         self.entries.insert(id, entry);
         Some(receiver)
     }
@@ -76,14 +92,52 @@ impl Pending {
     /// Forgets `id`. True when it was waiting and has left for the child, so
     /// that the child must be told.
     pub(super) fn forget(&mut self, id: u64) -> bool {
-        self.entries.remove(&id).is_some_and(|entry| entry.sent)
+        let was_sent = self.entries.remove(&id).is_some_and(|entry| entry.sent);
+        // A question may have been its.
+        self.refused.append(&mut self.questions);
+        was_sent
     }
 
     /// Gives `id` its answer; false when nobody waits for it.
     pub(super) fn answer(&mut self, id: u64, answer: Item) -> bool {
         let Some(entry) = self.entries.remove(&id) else { return false };
         entry.end(answer);
+        // Who has its answer asked nothing: one candidate less.
+        self.hand_over_questions();
         true
+    }
+
+    /// Takes something that the child asks. When several requests might have
+    /// caused it, it waits until all but one have their answers.
+    pub(super) fn ask(&mut self, question: Message) {
+        if self.questions.len() == QUEUED_QUESTIONS {
+            self.refused.push(question);
+            return;
+        }
+        self.questions.push(question);
+        self.hand_over_questions();
+    }
+
+    fn hand_over_questions(&mut self) {
+        if self.questions.is_empty() {
+            return;
+        }
+        let mut candidates = self.entries.iter().filter(|(_, entry)| entry.sent && entry.may_ask);
+        match (candidates.next().map(|(id, _)| *id), candidates.next().is_some()) {
+            (None, _) => self.refused.append(&mut self.questions),
+            (Some(_), true) => {}
+            (Some(id), false) => {
+                for question in std::mem::take(&mut self.questions) {
+                    // It is there: nothing comes back.
+                    self.notify(id, question);
+                }
+            }
+        }
+    }
+
+    /// The questions that are to be refused.
+    pub(super) fn take_refused(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.refused)
     }
 
     /// Gives a notification to the request it belongs to; gives it back when
@@ -119,6 +173,7 @@ impl Pending {
     /// Fails all that wait and takes no more.
     pub(super) fn close(&mut self, reason: &str) {
         self.closed = true;
+        self.questions.clear();
         for (_, entry) in self.entries.drain() {
             let error = if entry.sent {
                 UpstreamError::Closed { reason: reason.to_owned() }
@@ -241,5 +296,41 @@ mod tests {
         assert_eq!(pending.only_logging(), Some(2));
         let _other = pending.add(3, "tools/call");
         assert_eq!(pending.only_logging(), None);
+    }
+
+    fn question(id: u64) -> Message {
+        message(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"roots/list"}}"#))
+    }
+
+    fn sent(pending: &mut Pending, id: u64, method: &str) -> oneshot::Receiver<First> {
+        let waiting = pending.add(id, method).unwrap();
+        assert!(pending.mark_sent(id));
+        waiting
+    }
+
+    #[test]
+    fn a_question_waits_until_one_request_alone_can_have_caused_it() {
+        let mut pending = Pending::default();
+        let (mut one, _two) = (sent(&mut pending, 1, "tools/call"), sent(&mut pending, 2, "tools/call"));
+        let _list = sent(&mut pending, 3, "tools/list");
+        pending.ask(question(7));
+        assert!(one.try_recv().is_err(), "it may be of either");
+        pending.answer(2, Ok(result(2)));
+        let Ok(First::Stream(mut messages)) = one.try_recv() else { panic!("the question") };
+        assert_eq!(messages.try_recv().unwrap().unwrap().id(), Some("7"));
+        assert!(pending.take_refused().is_empty());
+    }
+
+    #[test]
+    fn a_question_whose_request_may_be_gone_is_refused() {
+        let mut pending = Pending::default();
+        let (mut one, _two) = (sent(&mut pending, 1, "tools/call"), sent(&mut pending, 2, "tools/call"));
+        pending.ask(question(7));
+        assert!(pending.forget(2), "it may have asked");
+        assert!(one.try_recv().is_err());
+        assert_eq!(pending.take_refused().len(), 1);
+        let mut idle = Pending::default();
+        idle.ask(question(8));
+        assert_eq!(idle.take_refused().len(), 1, "nobody can have caused it");
     }
 }

@@ -140,6 +140,7 @@ async fn ask(process: &Process, method: &str, build: fn(u64) -> Bytes) -> Result
     };
     loop {
         let message = open.next().await.map_err(Failure::Link)?;
+        // What the child asks before it knows its client is refused by the link.
         if message.method().is_none() {
             return Ok(message);
         }

@@ -180,7 +180,7 @@ async fn a_token_that_is_no_longer_taken_asks_for_consent() {
 }
 
 #[tokio::test]
-async fn a_request_of_the_server_is_answered_at_once() {
+async fn a_ping_of_the_server_is_answered_at_once_and_a_question_reaches_its_request() {
     let mut server = legacy_with(|asked| match asked.what() {
         "reply" => status(202),
         _ => events(&format!(
@@ -192,12 +192,18 @@ async fn a_request_of_the_server_is_answered_at_once() {
     })
     .await;
     let connection = connected(&server.url).await;
-    assert_eq!(done(connection.ask(call(next(), "a")).await.unwrap()), "{}");
+    let Exchange::Open(mut open) = connection.ask(call(next(), "a")).await.unwrap() else {
+        panic!("a question")
+    };
+    let question = open.next().await.unwrap();
+    assert_eq!((question.method(), question.id()), (Some("sampling/createMessage"), Some("5")));
+    open.reply().send(Bytes::from_static(br#"{"jsonrpc":"2.0","id":5,"result":{"role":"user"}}"#));
+    assert_eq!(open.next().await.unwrap().payload(), Some("{}"));
     let pong = server.next("reply").await;
     assert_eq!((&pong.body["id"], &pong.body["result"]), (&"p".into(), &serde_json::json!({})));
-    let refusal = server.next("reply").await;
-    assert_eq!((&refusal.body["id"], &refusal.body["error"]["code"]), (&5.into(), &(-32601).into()));
-    assert_eq!(refusal.headers["mcp-session-id"], "session-7");
+    let answer = server.next("reply").await;
+    assert_eq!((&answer.body["id"], &answer.body["result"]["role"]), (&5.into(), &"user".into()));
+    assert_eq!(answer.headers["mcp-session-id"], "session-7");
 }
 
 fn next() -> u64 {
