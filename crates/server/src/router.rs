@@ -36,14 +36,21 @@ pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, gate: Gate, clock: Arc<dy
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
     let router = Router::new()
         .route("/", get(async || GREETING))
-        .route("/healthz", get(async || "ok\n"))
-        // About this process alone: servers that fail must not take the hub out of a load balancer.
-        .route("/readyz", get(async || "ok\n"))
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         .fallback(nothing_here);
-    trunkline_web::front(router, gate, clock)
+    let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));
+    trunkline_web::front(router, gate, clock).merge(probed)
+}
+
+/// What an orchestrator asks, by an address that no configuration knows. The
+/// answers say nothing that such a caller does not see from having one.
+fn probes() -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        // About this process alone: servers that fail must not take the hub out of a load balancer.
+        .route("/readyz", get(async || "ok\n"))
 }
 
 /// Writes what the gate refuses to the trail, before the answer leaves.

@@ -27,6 +27,7 @@ use authority::Authority;
 #[derive(Debug, Clone)]
 pub struct Gate {
     allowed: Arc<Allowed>,
+    any_host: bool,
     witness: Option<Witness>,
 }
 
@@ -126,7 +127,16 @@ impl Gate {
             hosts.push(authority.clone().with_any_port());
             origins.push((scheme, authority));
         }
-        Ok(Self { allowed: Arc::new(Allowed { loopback: config.loopback, hosts, origins }), witness: None })
+        let allowed = Arc::new(Allowed { loopback: config.loopback, hosts, origins });
+        Ok(Self { allowed, any_host: false, witness: None })
+    }
+
+    /// The gate for routes that tell nobody anything: an orchestrator asks
+    /// them under whatever name it has for us, often an address that only it
+    /// knows. Pages of foreign origins stay out.
+    #[must_use]
+    pub fn for_any_host(self) -> Self {
+        Self { any_host: true, ..self }
     }
 
     /// The gate, with somebody who is told of each refusal and waited for
@@ -145,13 +155,17 @@ impl Gate {
     /// # Errors
     /// [`GateRefusal`] says what is wrong with it.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), GateRefusal> {
+        if !self.any_host {
+            self.check_host(uri, headers)?;
+        }
+        self.check_origin(headers)
+    }
+
+    fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), GateRefusal> {
         let host = requested_host(uri, headers)?;
         let known = (self.allowed.loopback && host.is_loopback())
             || self.allowed.hosts.iter().any(|name| name.covers(&host));
-        if !known {
-            return Err(GateRefusal::ForeignHost);
-        }
-        self.check_origin(headers)
+        if known { Ok(()) } else { Err(GateRefusal::ForeignHost) }
     }
 
     /// A request without Origin does not come from a page of another site.

@@ -6,8 +6,8 @@ use trunkline_tests::raw::RawRequest;
 
 use super::stage::{Refusal, Row, Stage};
 
-/// Every route of the listener, and paths that have none.
-const ROUTES: [(&str, &str); 13] = [
+/// Every route of the listener but the probes, and paths that have none.
+const ROUTES: [(&str, &str); 18] = [
     ("POST", "/mcp/red"),
     ("GET", "/mcp/red"),
     ("DELETE", "/mcp/red"),
@@ -16,12 +16,21 @@ const ROUTES: [(&str, &str); 13] = [
     ("POST", "/mcp/red/sse?sessionId=x"),
     ("POST", "/mcp/open"),
     ("GET", "/.well-known/oauth-protected-resource/mcp/signin"),
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
     ("GET", "/"),
     ("GET", "/nowhere"),
     ("OPTIONS", "*"),
+    // What is nearly a probe is none.
+    ("GET", "/healthz/"),
+    ("GET", "//healthz"),
+    ("GET", "/Readyz"),
+    ("GET", "/healthz/../mcp/red"),
+    ("GET", "/readyz%2f"),
+    ("GET", "/%68ealthz"),
+    ("POST", "/mcp/red?/healthz"),
 ];
+
+/// What an orchestrator asks by an address of its own.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 const FOREIGN_HOST: Refusal = Refusal::Problem { status: 403, title: "Foreign Host" };
 const FOREIGN_ORIGIN: Refusal = Refusal::Problem { status: 403, title: "Foreign Origin" };
@@ -107,6 +116,24 @@ async fn a_foreign_host_reaches_no_route() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_under_any_name() -> Result<()> {
+    let stage = Stage::set().await?;
+    for target in PROBES {
+        let probe = || RawRequest::new("GET", target).with("Connection", "close");
+        let mut requests: Vec<_> =
+            FOREIGN_HOSTS.iter().map(|host| probe().with("Host", *host)).chain([probe()]).collect();
+        let mut old = probe();
+        old.version = "HTTP/1.0";
+        requests.push(old);
+        for request in requests {
+            let response = stage.send(&request).await?;
+            assert_eq!((response.status, response.text().as_str()), (200, "ok\n"), "{request:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_two_readers_could_take_differently_is_refused() -> Result<()> {
     let stage = Stage::set().await?;
     let mut all = Vec::new();
@@ -162,6 +189,10 @@ async fn a_foreign_origin_reaches_no_route() -> Result<()> {
         stage.accepts(&stage.call().with("Origin", own)).await?;
     }
     let mut all = Vec::new();
+    for target in PROBES {
+        let request = RawRequest::new("GET", target).with("Host", "10.1.2.3").with("Origin", "null");
+        all.push(Row { name: format!("{target} with Origin null"), request, refusal: FOREIGN_ORIGIN });
+    }
     for origin in FOREIGN_ORIGINS {
         let name = format!("Origin {:?}", String::from_utf8_lossy(origin));
         all.extend(rows(&stage, &name, FOREIGN_ORIGIN, |request| request.with("Origin", origin)));

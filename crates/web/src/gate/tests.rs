@@ -182,6 +182,21 @@ fn foreign_origins_are_refused() {
 }
 
 #[test]
+fn a_gate_for_any_host_still_judges_the_origin() {
+    let gate = gate().for_any_host();
+    let judge = |headers: &[(HeaderName, &'static str)]| {
+        let headers = headers.iter().cloned();
+        let headers = headers.map(|(name, value)| (name, http::HeaderValue::from_static(value)));
+        gate.check(&Uri::from_static("/healthz"), &headers.collect())
+    };
+    for host in ["10.1.2.3:7400", "trunkline-0", "evil.example", "", "a, b"] {
+        assert_eq!(judge(&[(header::HOST, host)]), Ok(()), "{host:?}");
+    }
+    assert_eq!(judge(&[]), Ok(()), "HTTP/1.0 names no host");
+    assert_eq!(judge(&[(header::ORIGIN, "https://evil.example")]), Err(GateRefusal::ForeignOrigin));
+}
+
+#[test]
 fn loopback_names_are_no_names_of_a_public_listener() {
     let config =
         GateConfig { public_url: Some("https://hub.example".parse().expect("a URL")), ..Default::default() };
