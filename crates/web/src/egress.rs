@@ -5,6 +5,7 @@
 //! public addresses.
 
 mod address;
+mod connector;
 mod error;
 mod resolver;
 mod response;
@@ -27,9 +28,14 @@ pub use address::is_public;
 pub use error::EgressError;
 pub use response::Response;
 
+use connector::Bounded;
 use resolver::Resolver;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For TCP, over all addresses of a name.
+const TCP_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the name to a connection that takes requests: room for a resolver
+/// that asks twice, TCP and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than what common servers keep, so that we rarely meet a connection just being closed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const POOL_IDLE_PER_HOST: usize = 256;
@@ -49,7 +55,7 @@ pub enum EgressBuildError {
 /// calls sets one.
 #[derive(Debug, Clone)]
 pub struct Egress {
-    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    client: Client<Bounded<HttpsConnector<HttpConnector<Resolver>>>, Full<Bytes>>,
     only_public: bool,
 }
 
@@ -83,7 +89,7 @@ impl Egress {
         let mut connector = HttpConnector::new_with_resolver(Resolver { only_public });
         connector.enforce_http(false);
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_connect_timeout(Some(TCP_TIMEOUT));
         let tls = ClientConfig::with_platform_verifier()
             .map_err(|error| EgressBuildError::Client(error.to_string()))?;
         let connector = HttpsConnectorBuilder::new()
@@ -92,6 +98,7 @@ impl Egress {
             .enable_http1()
             .enable_http2()
             .wrap_connector(connector);
+        let connector = Bounded { inner: connector, patience: CONNECT_TIMEOUT };
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())

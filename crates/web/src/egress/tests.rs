@@ -103,6 +103,18 @@ async fn errors_say_whether_the_request_was_sent_and_show_no_credential() {
     assert!(!error.provably_not_sent() && !format!("{error:?}").contains("secret"), "{error:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_ends_its_tls_handshake_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url: Url = format!("https://{}/", silent.local_addr().expect("an address")).parse().expect("a URL");
+    let egress = upstream();
+    let asked = tokio::time::Instant::now();
+    let answer = tokio::time::timeout(Duration::from_mins(1), fetch(&egress, &url)).await;
+    let error = answer.expect("it is given up").expect_err("no connection");
+    assert!(error.provably_not_sent() && error.to_string().contains("within 10 s"), "{error:?}");
+    assert_eq!(asked.elapsed().as_secs(), 10);
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
