@@ -70,13 +70,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use trunkline_model::{Clock, ServerName};
-use trunkline_profiles::Guard;
+use trunkline_profiles::{Guard, Permit};
 use trunkline_web::Tasks;
 
 use self::cell::ListCell;
 use self::lists::ServerLists;
 use self::view::has_capability;
-use crate::upstream::pool::Upstreams;
+use crate::upstream::pool::{Lease, Upstreams};
 use crate::upstream::{self, InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
@@ -174,7 +174,7 @@ impl Catalog {
 
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
         loop {
-            match upstream::within(LONGEST_FETCH, self.fetch_all(&cell.key)).await {
+            match self.fetch_all(&cell.key).await {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {
                     tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");
@@ -211,18 +211,27 @@ impl Catalog {
         let _ = self.changes.send(ListChanged { key: cell.key.clone(), kinds }).await;
     }
 
-    /// Asks an instance for all that it lists.
+    /// Asks an instance for all that it lists. A start is bounded by itself.
+    ///
+    /// # Errors
+    /// What the start or the server met; an operator sees it as the server's
+    /// state too.
     pub(crate) async fn fetch_all(&self, key: &InstanceKey) -> Result<ServerLists, UpstreamError> {
         let permit = self.guard.housekeeping(&key.server);
         let lease = self.upstreams.connection(key).await?;
-        let greeting = Arc::new(lease.greeting().clone());
-        let mut lists = ServerLists::empty(Arc::clone(&greeting));
-        for kind in ListKind::ALL {
-            if has_capability(&greeting.capabilities, kind.capability()) {
-                let entries = fetch::fetch(&lease, &permit, kind).await?;
-                lists.put(kind, Arc::new(entries));
-            }
-        }
-        Ok(lists)
+        let asked = upstream::within(LONGEST_FETCH, ask_for_all(&lease, &permit)).await;
+        asked.inspect_err(|error| lease.failed(error))
     }
+}
+
+async fn ask_for_all(lease: &Lease, permit: &Permit) -> Result<ServerLists, UpstreamError> {
+    let greeting = Arc::new(lease.greeting().clone());
+    let mut lists = ServerLists::empty(Arc::clone(&greeting));
+    for kind in ListKind::ALL {
+        if has_capability(&greeting.capabilities, kind.capability()) {
+            let entries = fetch::fetch(lease, permit, kind).await?;
+            lists.put(kind, Arc::new(entries));
+        }
+    }
+    Ok(lists)
 }

@@ -1,5 +1,7 @@
 //! The hub: profiles, servers, sessions and the catalogue between them.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod follow;
 mod inspect;
 mod views;
@@ -250,3 +252,6 @@ impl Hub {
 fn unknown(server: &ServerName) -> UpstreamError {
     UpstreamError::Unreachable { server: server.clone(), reason: "it is not in the catalogue".to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ mod listen;
 mod negotiate;
 mod reply;
 #[cfg(test)]
-pub(super) mod scripted;
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -21,17 +21,17 @@ use crate::upstream::{InstanceKey, Limits, Outgoing, Scope, ServerEvent};
 
 /// What a server was asked.
 #[derive(Debug, Clone)]
-pub(in crate::upstream) struct Asked {
-    pub(in crate::upstream) method: Method,
-    pub(in crate::upstream) path: String,
-    pub(in crate::upstream) headers: HeaderMap,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
     /// `null` when there was no body.
-    pub(in crate::upstream) body: Value,
+    pub(crate) body: Value,
 }
 
 impl Asked {
     /// The JSON-RPC method, or the HTTP method of a request without body.
-    pub(in crate::upstream) fn what(&self) -> &str {
+    pub(crate) fn what(&self) -> &str {
         match self.body["method"].as_str() {
             Some(method) => method,
             None if self.body.is_object() => "reply",
@@ -40,21 +40,19 @@ impl Asked {
     }
 
     /// The id of the request as it stands in its body.
-    pub(in crate::upstream) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.body["id"].to_string()
     }
 }
 
 /// A server and the line of what it was asked.
-pub(in crate::upstream) struct Scripted {
-    pub(in crate::upstream) url: String,
+pub(crate) struct Scripted {
+    pub(crate) url: String,
     asked: mpsc::UnboundedReceiver<Asked>,
 }
 
 impl Scripted {
-    pub(in crate::upstream) async fn start(
-        script: impl Fn(&Asked) -> Response + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let (sender, asked) = mpsc::unbounded_channel();
@@ -73,7 +71,7 @@ impl Scripted {
     }
 
     /// The next request whose [`Asked::what`] is `what`; those before it are skipped.
-    pub(in crate::upstream) async fn next(&mut self, what: &str) -> Asked {
+    pub(crate) async fn next(&mut self, what: &str) -> Asked {
         let found = tokio::time::timeout(Duration::from_secs(10), async {
             loop {
                 let asked = self.asked.recv().await.unwrap();
@@ -86,7 +84,7 @@ impl Scripted {
     }
 
     /// What is asked up to and with `what`.
-    pub(in crate::upstream) async fn until(&mut self, what: &str) -> Vec<String> {
+    pub(crate) async fn until(&mut self, what: &str) -> Vec<String> {
         let mut all = Vec::new();
         while all.last().is_none_or(|last| last != what) {
             let asked = tokio::time::timeout(Duration::from_secs(10), self.asked.recv()).await;
@@ -96,7 +94,7 @@ impl Scripted {
     }
 
     /// What was asked so far and not taken yet.
-    pub(in crate::upstream) fn so_far(&mut self) -> Vec<String> {
+    pub(crate) fn so_far(&mut self) -> Vec<String> {
         let mut all = Vec::new();
         while let Ok(asked) = self.asked.try_recv() {
             all.push(asked.what().to_owned());
@@ -117,7 +115,7 @@ async fn read(request: Request) -> Asked {
 }
 
 /// A link to `url` and the line of its events.
-pub(in crate::upstream) fn link_to(url: &str) -> (Link, mpsc::Receiver<(InstanceKey, ServerEvent)>) {
+pub(crate) fn link_to(url: &str) -> (Link, mpsc::Receiver<(InstanceKey, ServerEvent)>) {
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (events, received) = mpsc::channel(16);
     let link = Link {
@@ -137,7 +135,7 @@ pub(in crate::upstream) fn link_to(url: &str) -> (Link, mpsc::Receiver<(Instance
 }
 
 /// A `tools/call` of the tool `name`.
-pub(in crate::upstream) fn call(id: u64, name: &str) -> Outgoing {
+pub(crate) fn call(id: u64, name: &str) -> Outgoing {
     let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name}});
     Outgoing {
         id,
@@ -148,52 +146,52 @@ pub(in crate::upstream) fn call(id: u64, name: &str) -> Outgoing {
     }
 }
 
-pub(in crate::upstream) fn json_body(status: u16, body: &str) -> Response {
+pub(crate) fn json_body(status: u16, body: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
     (status, [("content-type", "application/json")], body.to_owned()).into_response()
 }
 
-pub(in crate::upstream) fn status(status: u16) -> Response {
+pub(crate) fn status(status: u16) -> Response {
     StatusCode::from_u16(status).unwrap().into_response()
 }
 
 /// The result `result` for what was asked.
-pub(in crate::upstream) fn result(asked: &Asked, result: &str) -> Response {
+pub(crate) fn result(asked: &Asked, result: &str) -> Response {
     json_body(200, &result_text(&asked.id(), result))
 }
 
-pub(in crate::upstream) fn result_text(id: &str, result: &str) -> String {
+pub(crate) fn result_text(id: &str, result: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
 }
 
-pub(in crate::upstream) fn error_text(id: &str, code: i64) -> String {
+pub(crate) fn error_text(id: &str, code: i64) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"no"}}}}"#)
 }
 
 /// An event stream that ends after `text`, sent in pieces of `piece` bytes.
-pub(in crate::upstream) fn events_in_pieces(text: &str, piece: usize) -> Response {
+pub(crate) fn events_in_pieces(text: &str, piece: usize) -> Response {
     let pieces: Vec<_> =
         text.as_bytes().chunks(piece).map(|chunk| Ok::<_, String>(Bytes::copy_from_slice(chunk))).collect();
     ([("content-type", "text/event-stream")], Body::from_stream(stream::iter(pieces))).into_response()
 }
 
-pub(in crate::upstream) fn events(text: &str) -> Response {
+pub(crate) fn events(text: &str) -> Response {
     events_in_pieces(text, usize::MAX)
 }
 
 /// An event stream that a test writes to, and that ends when the test drops the sender.
-pub(in crate::upstream) fn open_events(mut receiver: mpsc::UnboundedReceiver<String>) -> Response {
+pub(crate) fn open_events(mut receiver: mpsc::UnboundedReceiver<String>) -> Response {
     let body =
         stream::poll_fn(move |context| receiver.poll_recv(context).map(|next| next.map(Ok::<_, String>)));
     ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
 }
 
-pub(in crate::upstream) fn data(message: &str) -> String {
+pub(crate) fn data(message: &str) -> String {
     format!("data: {message}\n\n")
 }
 
 /// A legacy server with a session: `otherwise` answers what is no handshake.
-pub(in crate::upstream) fn legacy(asked: &Asked, otherwise: impl FnOnce(&Asked) -> Response) -> Response {
+pub(crate) fn legacy(asked: &Asked, otherwise: impl FnOnce(&Asked) -> Response) -> Response {
     match asked.what() {
         "initialize" => {
             let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"s"}}"#;
@@ -208,7 +206,7 @@ pub(in crate::upstream) fn legacy(asked: &Asked, otherwise: impl FnOnce(&Asked) 
 }
 
 /// A modern server: `otherwise` answers what is not `server/discover`.
-pub(in crate::upstream) fn modern(asked: &Asked, otherwise: impl FnOnce(&Asked) -> Response) -> Response {
+pub(crate) fn modern(asked: &Asked, otherwise: impl FnOnce(&Asked) -> Response) -> Response {
     match asked.what() {
         "server/discover" => result(
             asked,
