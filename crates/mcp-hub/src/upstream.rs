@@ -9,6 +9,7 @@ pub mod handshake;
 pub(crate) mod hop;
 pub mod http;
 mod limits;
+mod owner;
 pub mod pool;
 pub mod sse;
 pub mod stdio;
@@ -26,6 +27,7 @@ use trunkline_profiles::Permit;
 use crate::jsonrpc::Message;
 
 pub use limits::Limits;
+pub use owner::Owner;
 
 /// Ids of requests to upstream servers, and their progress tokens: one number
 /// for both, never used twice in this process.

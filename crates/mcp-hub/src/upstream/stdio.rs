@@ -21,7 +21,7 @@ use trunkline_model::{Command, EraPin};
 use trunkline_profiles::Permit;
 use trunkline_web::Tasks;
 
-use super::{Events, Exchange, Greeting, InstanceKey, Limits, Outgoing, UpstreamError};
+use super::{Events, Exchange, Greeting, Limits, Outgoing, Owner, UpstreamError};
 
 pub use log::{LogLine, LogRing, LogSource};
 pub use start::start;
@@ -29,7 +29,7 @@ pub use start::start;
 /// Everything a child is started from.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    pub key: InstanceKey,
+    pub owner: Owner,
     pub command: Command,
     /// What every child gets besides its declared environment: `PATH`, `HOME`
     /// and the like; what the server declares wins.

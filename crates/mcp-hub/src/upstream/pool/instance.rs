@@ -12,7 +12,7 @@ use trunkline_model::ServerSpec;
 use trunkline_profiles::Permit;
 
 use super::server::Server;
-use crate::upstream::{Connection, Exchange, Outgoing, Scope, UpstreamError};
+use crate::upstream::{Connection, Exchange, Outgoing, Owner, UpstreamError};
 
 /// How long whoever caused a start has to take what it brought, in milliseconds.
 const FIRST_USE: u64 = 1000;
@@ -20,7 +20,7 @@ const FIRST_USE: u64 = 1000;
 /// A connection and who uses it.
 #[derive(Debug)]
 pub(super) struct Instance {
-    pub(super) scope: Scope,
+    pub(super) owner: Owner,
     pub(super) connection: Connection,
     /// Failures in a row before this instance came to be.
     failures: u32,
@@ -34,9 +34,9 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(scope: Scope, connection: Connection, failures: u32) -> Self {
+    pub(super) fn new(owner: Owner, connection: Connection, failures: u32) -> Self {
         Self {
-            scope,
+            owner,
             connection,
             failures,
             answered: AtomicBool::new(false),
@@ -74,6 +74,15 @@ impl Instance {
         }
         let last_used = Duration::from_millis(self.last_used.load(Ordering::Relaxed));
         self.started.elapsed().checked_sub(last_used)
+    }
+
+    /// Whether it works, has answered somebody, and is used by nobody. To be
+    /// called while the server's slots are locked: until somebody has been
+    /// answered, whoever caused the start has yet to take it.
+    pub(super) fn is_free(&self) -> bool {
+        !self.connection.is_closed()
+            && self.answered.load(Ordering::Relaxed)
+            && self.leases.load(Ordering::Acquire) == 0
     }
 
     /// Waits until nobody uses it, `patience` at most.

@@ -1,5 +1,7 @@
 //! One server of the catalogue and its instances.
 
+mod hand_over;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -154,6 +156,10 @@ impl Server {
             }
             None => 0,
         };
+        if let Some(instance) = self.hand_over(&mut slots, scope) {
+            instance.take();
+            return Ok(Found::Ready(instance));
+        }
         let starting = self.start(&mut slots, scope, failures)?;
         drop(slots);
         self.observe();
@@ -190,7 +196,7 @@ impl Server {
         starting: &watch::Receiver<Outcome>,
     ) -> Result<(), Arc<Instance>> {
         let mut slots = self.slots();
-        match slots.by_scope.get_mut(&instance.scope) {
+        match slots.by_scope.get_mut(&instance.owner.key().scope) {
             Some(slot) if slot.is_start(starting) => *slot = Slot::Ready(instance),
             _ => return Err(instance),
         }
@@ -281,8 +287,9 @@ impl Server {
     /// Takes `instance` out of its slot when it still stands there and `wanted` says so.
     fn take_out(&self, instance: &Arc<Instance>, wanted: impl FnOnce(&Instance) -> bool) -> bool {
         let mut slots = self.slots();
-        let stands = matches!(slots.by_scope.get(&instance.scope), Some(Slot::Ready(there)) if Arc::ptr_eq(there, instance));
-        let taken = stands && wanted(instance) && slots.by_scope.remove(&instance.scope).is_some();
+        let stands = matches!(slots.by_scope.get(&instance.owner.key().scope), Some(Slot::Ready(there)) if Arc::ptr_eq(there, instance));
+        let taken =
+            stands && wanted(instance) && slots.by_scope.remove(&instance.owner.key().scope).is_some();
         drop(slots);
         if taken {
             self.observe();

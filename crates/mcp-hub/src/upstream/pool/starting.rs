@@ -10,7 +10,7 @@ use trunkline_model::{Endpoint, EraPin};
 
 use super::instance::Instance;
 use super::server::{Outcome, Server};
-use crate::upstream::{Connection, Era, InstanceKey, Scope, UpstreamError, http, stdio};
+use crate::upstream::{Connection, Era, InstanceKey, Owner, Scope, UpstreamError, http, stdio};
 
 /// How often a busy instance with a very short idle time is looked at, at most.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
@@ -23,9 +23,10 @@ pub(super) async fn run(
     outcome: watch::Sender<Outcome>,
     starting: watch::Receiver<Outcome>,
 ) {
-    let result = match Box::pin(connect(&server, &scope)).await {
+    let owner = Owner::new(InstanceKey { server: server.spec().name.clone(), scope: scope.clone() });
+    let result = match Box::pin(connect(&server, &owner)).await {
         Ok(connection) => {
-            let instance = Arc::new(Instance::new(scope, connection, failures));
+            let instance = Arc::new(Instance::new(owner, connection, failures));
             took(&server, instance, &starting)
         }
         Err(error) => {
@@ -59,12 +60,12 @@ fn took(
     }
 }
 
-async fn connect(server: &Server, scope: &Scope) -> Result<Connection, UpstreamError> {
+async fn connect(server: &Server, owner: &Owner) -> Result<Connection, UpstreamError> {
     let patience = server.outfit.parts.limits.start_timeout;
     let started = timeout(patience, async {
         // The semaphore is never closed.
         let _turn = server.starts.acquire().await.ok();
-        connect_in_known_era(server, scope).await
+        connect_in_known_era(server, owner).await
     });
     started.await.unwrap_or_else(|_| {
         let reason = format!("it was not ready within {} s", patience.as_secs());
@@ -74,12 +75,12 @@ async fn connect(server: &Server, scope: &Scope) -> Result<Connection, UpstreamE
 
 /// Later starts of a server do not look for its era again, unless it no
 /// longer answers in the one found.
-async fn connect_in_known_era(server: &Server, scope: &Scope) -> Result<Connection, UpstreamError> {
+async fn connect_in_known_era(server: &Server, owner: &Owner) -> Result<Connection, UpstreamError> {
     let pinned = server.spec().era;
     let known = if pinned == EraPin::Auto { known_era(server) } else { pinned };
-    let mut connected = connect_once(server, scope, known).await;
+    let mut connected = connect_once(server, owner, known).await;
     if known != pinned && matches!(connected, Err(UpstreamError::Handshake { .. })) {
-        connected = connect_once(server, scope, pinned).await;
+        connected = connect_once(server, owner, pinned).await;
     }
     let found = match &connected {
         Ok(connection) if connection.greeting().era == Era::Modern => MODERN,
@@ -102,13 +103,12 @@ fn known_era(server: &Server) -> EraPin {
     }
 }
 
-async fn connect_once(server: &Server, scope: &Scope, era: EraPin) -> Result<Connection, UpstreamError> {
+async fn connect_once(server: &Server, owner: &Owner, era: EraPin) -> Result<Connection, UpstreamError> {
     let outfit = &server.outfit;
-    let key = InstanceKey { server: server.spec().name.clone(), scope: scope.clone() };
     match &server.spec().endpoint {
         Endpoint::Stdio(command) => {
             let launch = stdio::Launch {
-                key,
+                owner: owner.clone(),
                 command: command.clone(),
                 base_environment: Arc::clone(&outfit.parts.base_environment),
                 era,
@@ -121,7 +121,7 @@ async fn connect_once(server: &Server, scope: &Scope, era: EraPin) -> Result<Con
         }
         Endpoint::Http(endpoint) => {
             let link = http::Link {
-                key,
+                key: InstanceKey::clone(&owner.key()),
                 endpoint: endpoint.clone(),
                 era,
                 events: outfit.parts.events.clone(),

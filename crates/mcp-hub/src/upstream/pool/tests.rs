@@ -309,6 +309,45 @@ async fn the_scope_of_an_instance_is_what_the_server_says() {
 }
 
 #[tokio::test]
+async fn the_hubs_own_child_goes_to_the_first_caller_alone() {
+    let mut bench = Bench::new(ServerSpec { instances: Instances::PerUser, ..legacy() });
+    let key_of = |who: Identity| bench.pool.key(&name(), who, None).unwrap();
+    let (hubs, first, second) = (key_of(Identity::hub()), key_of(identity("one")), key_of(identity("two")));
+    let own = bench.pool.connection(&hubs).await.unwrap();
+    let process = process_of(&own).await;
+    let while_in_use = bench.pool.connection(&second).await.unwrap();
+    assert_ne!(process_of(&while_in_use).await, process, "the hub is still asking it");
+    drop(own);
+    let taken = bench.pool.connection(&first).await.unwrap();
+    assert_eq!(process_of(&taken).await, process);
+    assert_eq!((bench.starts(), bench.state().instances), (2, 2));
+    let hubs_next = bench.pool.connection(&hubs).await.unwrap();
+    assert_ne!(process_of(&hubs_next).await, process, "what a caller uses is not the hub's any more");
+
+    ask(&taken, "test/changed").await.unwrap();
+    let (key, event) = timeout(PATIENCE, bench.events.recv()).await.expect("an event").unwrap();
+    assert!(matches!(event, ServerEvent::Notification(_)) && key == first, "{key:?} {event:?}");
+    drop(call(&taken, "test/exit").await.unwrap_err());
+    drop(taken);
+    bench.closed().await;
+    assert_eq!(bench.state().instances, 2, "the first caller's has left");
+    bench.pool.connection(&first).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_child_that_was_handed_over_stops_when_nobody_uses_it() {
+    let idle_timeout = Duration::from_secs(1);
+    let mut bench = Bench::new(ServerSpec { instances: Instances::PerUser, idle_timeout, ..legacy() });
+    for who in [Identity::hub(), identity("one")] {
+        let key = bench.pool.key(&name(), who, None).unwrap();
+        let lease = bench.pool.connection(&key).await.unwrap();
+        process_of(&lease).await;
+    }
+    assert!(bench.closed().await.contains("idle"));
+    assert_eq!((bench.starts(), bench.state().instances), (1, 0));
+}
+
+#[tokio::test]
 async fn a_session_that_ends_takes_its_child_with_it() {
     let mut bench = Bench::new(ServerSpec { instances: Instances::PerSession, ..legacy() });
     let (ending, staying) = (Uuid::from_u128(1), Uuid::from_u128(2));

@@ -72,9 +72,9 @@ fn notification(link: &Link, message: Message) {
     // waits for the acknowledgement of the hub's own subscription.
     let has_reader = |method: Option<&str>| !matches!(method, Some("notifications/progress" | ACKNOWLEDGED));
     if let Some(message) = unclaimed.filter(|message| has_reader(message.method())) {
-        let event = (link.key.clone(), ServerEvent::Notification(message));
+        let event = (link.key(), ServerEvent::Notification(message));
         if link.events.try_send(event).is_err() {
-            tracing::debug!(server = %link.key.server, "a notification was dropped: the queue of events is full");
+            tracing::debug!(server = %link.key().server, "a notification was dropped: the queue of events is full");
         }
     }
 }

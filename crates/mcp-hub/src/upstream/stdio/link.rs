@@ -11,7 +11,7 @@ use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
 use crate::jsonrpc::Message;
 use crate::upstream::http::reply_to;
-use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, Reply, UpstreamError};
+use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, Owner, Reply, UpstreamError};
 
 /// Messages that wait for the child to read its standard input.
 pub(super) const QUEUED_MESSAGES: usize = 64;
@@ -27,7 +27,7 @@ pub(super) struct Queued {
 /// What the tasks of one child and its callers share.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) key: InstanceKey,
+    owner: Owner,
     pub(super) process_id: Option<u32>,
     pub(super) events: Events,
     pub(super) log: Arc<LogRing>,
@@ -47,7 +47,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(
-        key: InstanceKey,
+        owner: Owner,
         process_id: Option<u32>,
         events: Events,
         log: Arc<LogRing>,
@@ -56,7 +56,7 @@ impl Link {
     ) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, receiver) = mpsc::channel(QUEUED_MESSAGES);
         let link = Self {
-            key,
+            owner,
             process_id,
             events,
             log,
@@ -71,6 +71,11 @@ impl Link {
             closed: AtomicBool::new(false),
         };
         (link, receiver)
+    }
+
+    /// Which instance this is, now.
+    pub(super) fn key(&self) -> InstanceKey {
+        InstanceKey::clone(&self.owner.key())
     }
 
     pub(super) fn pending(&self) -> MutexGuard<'_, Pending> {

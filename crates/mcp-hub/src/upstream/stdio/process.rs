@@ -37,10 +37,10 @@ impl Process {
     pub(super) fn spawn(launch: &Launch) -> Result<Self, UpstreamError> {
         let mut group = Group::spawn(launch).map_err(|reason| {
             launch.log.push(super::LogSource::Hub, None, reason.as_bytes());
-            UpstreamError::Unreachable { server: launch.key.server.clone(), reason }
+            UpstreamError::Unreachable { server: launch.owner.key().server.clone(), reason }
         })?;
         let (link, queue) = Link::new(
-            launch.key.clone(),
+            launch.owner.clone(),
             group.child.id(),
             launch.events.clone(),
             Arc::clone(&launch.log),
@@ -234,7 +234,7 @@ impl Supervisor {
             Ending::Stopped(reason) => self.stop(reason).await,
         };
         self.ended.send_replace(true);
-        let closed = (self.link.key.clone(), ServerEvent::Closed { reason });
+        let closed = (self.link.key(), ServerEvent::Closed { reason });
         tokio::select! {
             // It fails when nobody is left to be told.
             sent = self.link.events.send(closed) => drop(sent),

@@ -149,5 +149,5 @@ async fn ask(process: &Process, method: &str, build: fn(u64) -> Bytes) -> Result
 
 async fn refuse(launch: &Launch, process: &Process, reason: String) -> UpstreamError {
     process.stop(&format!("the handshake failed: {reason}")).await;
-    UpstreamError::Handshake { server: launch.key.server.clone(), reason }
+    UpstreamError::Handshake { server: launch.owner.key().server.clone(), reason }
 }

@@ -9,7 +9,7 @@ use super::fixture::{
     PATIENCE, all_of, ask, command, gone, is_running, limits, python, request, shell, value,
 };
 use super::*;
-use crate::upstream::{Era, Scope, ServerEvent};
+use crate::upstream::{Era, InstanceKey, Scope, ServerEvent};
 
 struct Bench {
     launch: Launch,
@@ -22,7 +22,10 @@ impl Bench {
         let limits = limits();
         let path = std::env::var_os("PATH").unwrap();
         let launch = Launch {
-            key: InstanceKey { server: ServerName::new("fixture").unwrap(), scope: Scope::Everybody },
+            owner: Owner::new(InstanceKey {
+                server: ServerName::new("fixture").unwrap(),
+                scope: Scope::Everybody,
+            }),
             command,
             base_environment: Arc::from([(OsString::from("PATH"), path)]),
             era,

@@ -1,0 +1,33 @@
+//! The hub's own child, for the first caller who needs one.
+
+use std::sync::Arc;
+
+use trunkline_model::{Endpoint, Identity};
+
+use super::{Instance, Server, Slot, Slots};
+use crate::upstream::Scope;
+
+impl Server {
+    /// The child that the hub started to see what the server lists, as the
+    /// instance of `scope`: otherwise that child would idle beside a second
+    /// one for the caller. It has seen the handshake and lists, nothing of any
+    /// caller, because no caller has the hub's identity; and while a list is
+    /// still asked for it stays the hub's, so that nothing of a caller is in
+    /// what the hub lists. A session over HTTP costs little and is not handed
+    /// over.
+    pub(super) fn hand_over(&self, slots: &mut Slots, scope: &Scope) -> Option<Arc<Instance>> {
+        let hubs = Scope::Identity(Identity::hub());
+        if *scope == hubs || !matches!(self.spec.endpoint, Endpoint::Stdio(_)) {
+            return None;
+        }
+        match slots.by_scope.get(&hubs) {
+            Some(Slot::Ready(instance)) if instance.is_free() => {}
+            _ => return None,
+        }
+        let instance = slots.by_scope.remove(&hubs)?.ready()?;
+        instance.owner.pass_to(scope.clone());
+        slots.by_scope.insert(scope.clone(), Slot::Ready(Arc::clone(&instance)));
+        tracing::debug!(server = %self.spec.name, "the hub's own instance goes to a caller");
+        Some(instance)
+    }
+}
