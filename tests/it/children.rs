@@ -114,6 +114,35 @@ async fn a_killed_child_fails_its_own_call_alone() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_child_that_was_asked_ahead_serves_the_first_caller() -> Result<()> {
+    let hub = hub_with(&["alpha", "beta"], "").await?;
+    eventually("each server is asked ahead", || {
+        Ok(marked(&hub, "alpha")?.len() == 1 && marked(&hub, "beta")?.len() == 1)
+    })
+    .await?;
+    let ahead = marked(&hub, "alpha")?;
+    let first = session(&hub).await?;
+    for tool in ["alpha__echo", "beta__echo"] {
+        first.request("tools/call", &call_params(tool, r#"{"text":"x"}"#)).await?.result()?;
+    }
+    assert_eq!((marked(&hub, "alpha")?, marked(&hub, "beta")?.len()), (ahead, 1));
+    let second = session(&hub).await?;
+    second.request("tools/call", &call_params("alpha__echo", r#"{"text":"x"}"#)).await?.result()?;
+    assert_eq!(marked(&hub, "alpha")?.len(), 2, "two callers never share one");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_was_asked_ahead_stops_when_nobody_comes() -> Result<()> {
+    let hub = hub_with(&["alpha"], ", idle_timeout: 2s").await?;
+    eventually("it is asked ahead", || Ok(marked(&hub, "alpha")?.len() == 1)).await?;
+    eventually("it has stopped", || Ok(marked(&hub, "alpha")?.is_empty())).await?;
+    let states = hub.cli(&["server", "list", "--json"]).await?;
+    assert!(states.contains(r#""is":"idle""#) || states.contains(r#""is": "idle""#), "{states}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_hub_leaves_no_child() -> Result<()> {
     let hub = hub_with(&["alpha", "beta"], "").await?;
     let client = session(&hub).await?;

@@ -2,7 +2,8 @@
 //!
 //! [`lists`] keeps what each server instance listed, warm; [`view`] is what
 //! one profile shows of it to one caller, already serialised; [`names`] gives
-//! every entry a name that all clients accept.
+//! every entry a name that all clients accept; [`seed`] shows a new caller what
+//! the hub itself was told.
 
 pub(crate) mod cell;
 pub(crate) mod fetch;
@@ -11,6 +12,7 @@ pub(crate) mod mirrored;
 pub(crate) mod names;
 pub(crate) mod page;
 pub(crate) mod resources;
+mod seed;
 pub(crate) mod view;
 
 /// What a server can list.
@@ -100,9 +102,11 @@ pub(crate) struct Catalog {
     guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
-    cells: Mutex<HashMap<InstanceKey, Arc<ListCell>>>,
+    cells: Mutex<Cells>,
     changes: mpsc::Sender<ListChanged>,
 }
+
+type Cells = HashMap<InstanceKey, Arc<ListCell>>;
 
 impl Catalog {
     /// A catalogue, and where it says what changed.
@@ -125,7 +129,7 @@ impl Catalog {
             cell.touch(now);
             return Arc::clone(cell);
         }
-        let cell = Arc::new(ListCell::new(key.clone(), now));
+        let cell = Arc::new(ListCell::new(key.clone(), now, self.seed_of(key, &cells)));
         cells.insert(key.clone(), Arc::clone(&cell));
         cell
     }
@@ -168,11 +172,13 @@ impl Catalog {
         let now = self.clock.now();
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         cells.retain(|key, cell| {
-            self.upstreams.spec(&key.server).is_some() && cell.idle_for(now) < FORGET_AFTER
+            let wanted = seed::is_nobodys(key) || cell.idle_for(now) < FORGET_AFTER;
+            wanted && self.upstreams.spec(&key.server).is_some()
         });
     }
 
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
+        self.let_the_hub_ask_first(cell).await;
         loop {
             match self.fetch_all(&cell.key).await {
                 Ok(lists) => self.keep(cell, lists).await,
@@ -193,17 +199,22 @@ impl Catalog {
         }
     }
 
-    async fn keep(&self, cell: &ListCell, lists: ServerLists) {
-        let old = cell.state().lists;
-        let differs = |kind: &ListKind| {
-            let before = old.as_deref().map(|lists| lists.of(*kind).as_slice()).unwrap_or_default();
-            before != lists.of(*kind).as_slice()
-        };
-        let kinds: Vec<ListKind> = ListKind::ALL.into_iter().filter(differs).collect();
-        let changed = old.is_some() && !kinds.is_empty();
+    async fn keep(self: &Arc<Self>, cell: &Arc<ListCell>, mut lists: ServerLists) {
+        let before = cell.state();
+        let mut kinds = Vec::new();
+        for kind in ListKind::ALL {
+            match before.lists.as_deref().map(|old| old.of(kind)) {
+                // Kept once, however many callers are shown the same.
+                Some(old) if old == lists.of(kind) => lists.put(kind, Arc::clone(old)),
+                None if lists.of(kind).is_empty() => {}
+                _ => kinds.push(kind),
+            }
+        }
+        let changed = before.lists.is_some() && !kinds.is_empty();
         if cell.put(Arc::new(lists), changed, self.clock.now()) {
             self.tell(cell, kinds).await;
         }
+        self.seed_after(cell, before.seeded && changed).await;
     }
 
     async fn tell(&self, cell: &ListCell, kinds: Vec<ListKind>) {

@@ -5,6 +5,7 @@ pub(crate) mod fixture;
 mod follow;
 mod inspect;
 mod views;
+mod warm;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;

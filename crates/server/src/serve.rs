@@ -73,6 +73,8 @@ pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
     if let Some(on_ready) = options.on_ready {
         on_ready(ready);
     }
+    // Not before the hub has said where it is: what servers do wrong comes behind that.
+    running.core.hub.warm();
     signals.wait().await;
     tracing::info!("stopping");
     running.stop().await;
@@ -258,10 +260,11 @@ fn control_listener(path: &Path) -> anyhow::Result<UnixListener> {
 /// reported, and what runs goes on.
 async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, hub: Arc<Hub>) {
     let take_over = move |loaded: Result<Config, config::ConfigErrors>| {
-        if let Ok(config) = loaded
-            && let Err(error) = hub.apply(hub_config(&config))
-        {
-            tracing::error!(%error, "the configuration is not taken over");
+        if let Ok(config) = loaded {
+            match hub.apply(hub_config(&config)) {
+                Ok(()) => hub.warm(),
+                Err(error) => tracing::error!(%error, "the configuration is not taken over"),
+            }
         }
     };
     if let Err(error) = config::watch(path, started, address, take_over).await {

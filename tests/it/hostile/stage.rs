@@ -77,7 +77,9 @@ impl Stage {
         warm.result()?;
         let session = client.session().context("no session")?.to_owned();
         let stage = Self { hub, server, key, other_key, session };
-        until(|| stage.server.received_of("subscriptions/listen") == 1).await?;
+        // The hub as itself, and as the caller: after that the server is asked no more.
+        let asked = |method| stage.server.received_of(method) == 2;
+        until(|| asked("tools/list") && asked("subscriptions/listen")).await?;
         Ok(stage)
     }
 

@@ -20,6 +20,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CellState {
     pub lists: Option<Arc<ServerLists>>,
+    /// The lists are what the hub itself was told, not yet this instance's own.
+    pub seeded: bool,
     pub phase: Phase,
 }
 
@@ -54,11 +56,13 @@ pub(crate) struct ListCell {
 }
 
 impl ListCell {
-    pub(crate) fn new(key: InstanceKey, now: Timestamp) -> Self {
+    /// A cell that shows `seed` until its instance has been asked.
+    pub(crate) fn new(key: InstanceKey, now: Timestamp, seed: Option<Arc<ServerLists>>) -> Self {
+        let state = CellState { seeded: seed.is_some(), lists: seed, phase: Phase::New };
         Self {
             key,
             generation: AtomicU64::new(0),
-            state: watch::Sender::new(CellState::default()),
+            state: watch::Sender::new(state),
             first_asked: std::sync::OnceLock::new(),
             missed: AtomicBool::new(false),
             last_used: AtomicI64::new(now.as_micros()),
@@ -116,10 +120,27 @@ impl ListCell {
         self.state.send_modify(|state| {
             let meanwhile = state.phase == Phase::Stale;
             state.lists = Some(lists);
+            state.seeded = false;
             state.phase = if meanwhile { Phase::Stale } else { Phase::Fresh(now) };
             self.another_generation();
         });
         self.missed.swap(false, Ordering::AcqRel) || changed
+    }
+
+    /// Shows what the hub itself was told to whoever waits for this instance,
+    /// unless it has lists of its own or has failed. Answers whether those who
+    /// were served before should be told.
+    pub(crate) fn seed(&self, lists: &Arc<ServerLists>) -> bool {
+        let seeded = self.state.send_if_modified(|state| {
+            let waits = state.lists.is_none() && !matches!(state.phase, Phase::Failed { .. });
+            if waits {
+                state.lists = Some(Arc::clone(lists));
+                state.seeded = true;
+                self.another_generation();
+            }
+            waits
+        });
+        seeded && self.missed.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn fail(&self, why: String, now: Timestamp) {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 use trunkline_model::{
-    Caller, Clock, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, KeyId, ManualClock, Principal,
-    ProfileAuth, ProfileName, ProfileSpec, Selection, ServerAuth, ServerName, ServerSpec, Timestamp,
+    Caller, Clock, Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, KeyId, ManualClock,
+    Principal, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerAuth, ServerName, ServerSpec,
+    Timestamp,
 };
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{AuditLog, EffectiveProfile, Guard};
@@ -123,6 +124,11 @@ pub(crate) fn at_url(server: &str, url: &str) -> ServerSpec {
             auth: ServerAuth::None,
         }),
     )
+}
+
+/// A child process.
+pub(crate) fn child(server: &str, command: Command) -> ServerSpec {
+    ServerSpec { era: EraPin::Legacy, ..spec(server, Endpoint::Stdio(command)) }
 }
 
 fn spec(server: &str, endpoint: Endpoint) -> ServerSpec {

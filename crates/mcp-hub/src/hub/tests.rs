@@ -1,5 +1,7 @@
 //! What happens by itself, under a clock that tests move.
 
+mod warm;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use trunkline_model::{Caller, ServerSpec};
 
-use super::fixture::{Bench, at_url, caller};
+use super::fixture::{Bench, at_url, caller, name};
 use crate::catalog::ListKind;
 use crate::catalog::cell::Phase;
 use crate::downstream::subscriber::{Due, Subscriber};
@@ -103,12 +105,15 @@ async fn a_log_level_that_is_never_accepted_gives_its_place_back() {
     let bench = Bench::with(vec![spec(&server)], limits).await;
     let caller = caller(1);
     let request = bench.request(&caller, "logging/setLevel", r#"{"level":"error"}"#);
+    let key = bench.key("scripted", &caller);
+    // Otherwise somebody who asks for lists may have the one place.
+    bench.hub.catalog.warm(&name("scripted"), PATIENCE).await;
     bench.hub.listed_view(&request).await;
+    bench.hub.catalog.cell(&key).settled(PATIENCE).await;
     let (_, session) = bench.hub.sessions.begin(&caller, "2025-06-18", None).unwrap();
     session.subscriber.set_log_level(5);
     bench.hub.spread_log_level(&request);
     server.next("logging/setLevel").await;
-    let key = bench.key("scripted", &caller);
     let place = || bench.hub.upstreams.connection(&key);
     assert!(matches!(place().await, Err(UpstreamError::Busy { limit: 1 })), "the one place is taken");
     pass(Duration::from_secs(31)).await;

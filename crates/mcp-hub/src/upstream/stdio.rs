@@ -3,7 +3,7 @@
 
 mod dispatch;
 #[cfg(test)]
-pub(in crate::upstream) mod fixture;
+pub(crate) mod fixture;
 mod lines;
 mod link;
 mod log;

@@ -12,26 +12,26 @@ use crate::jsonrpc::Message;
 use crate::upstream::{Exchange, Limits, Outgoing, UpstreamError, next_id};
 
 /// Everything a test waits for happens within this, also on a busy machine.
-pub(in crate::upstream) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The server that misbehaves on demand; `mode` says how it takes the handshake.
-pub(in crate::upstream) fn python(mode: &str) -> Command {
+pub(crate) fn python(mode: &str) -> Command {
     let args = ["-I", "-S", "-c", include_str!("fixture/server.py"), mode];
     command("python3", &args)
 }
 
 /// The server that starts in a millisecond.
-pub(in crate::upstream) fn shell() -> Command {
+pub(crate) fn shell() -> Command {
     command("sh", &["-c", include_str!("fixture/server.sh")])
 }
 
-pub(in crate::upstream) fn command(program: &str, args: &[&str]) -> Command {
+pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let args = args.iter().map(|&arg| arg.to_owned()).collect();
     Command { program: program.to_owned(), args, env: BTreeMap::new(), cwd: None }
 }
 
 /// The usual limits, with short graces: no test waits for a child that will not end.
-pub(in crate::upstream) fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         close_grace: Duration::from_millis(300),
         terminate_grace: Duration::from_millis(200),
@@ -40,14 +40,14 @@ pub(in crate::upstream) fn limits() -> Limits {
 }
 
 /// A request for `method`, and its id.
-pub(in crate::upstream) fn request(method: &str, params: &Value) -> Outgoing {
+pub(crate) fn request(method: &str, params: &Value) -> Outgoing {
     let id = next_id();
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string();
     Outgoing { id, method: method.to_owned(), body: Bytes::from(body), name: None, param_headers: Vec::new() }
 }
 
 /// The result of `method`; notifications before it are passed over.
-pub(in crate::upstream) async fn ask(
+pub(crate) async fn ask(
     connection: &StdioConnection,
     method: &str,
     params: Value,
@@ -58,9 +58,7 @@ pub(in crate::upstream) async fn ask(
 }
 
 /// The notifications of an exchange, and its answer.
-pub(in crate::upstream) async fn all_of(
-    exchange: Exchange,
-) -> (Vec<Message>, Result<Message, UpstreamError>) {
+pub(crate) async fn all_of(exchange: Exchange) -> (Vec<Message>, Result<Message, UpstreamError>) {
     let mut open = match exchange {
         Exchange::Done(answer) => return (Vec::new(), Ok(answer)),
         Exchange::Open(open) => open,
@@ -74,12 +72,12 @@ pub(in crate::upstream) async fn all_of(
     }
 }
 
-pub(in crate::upstream) fn value(message: &Message) -> Value {
+pub(crate) fn value(message: &Message) -> Value {
     serde_json::from_str(message.payload().unwrap()).unwrap()
 }
 
 /// Waits until the process is gone, or dead and left for its new parent to reap.
-pub(in crate::upstream) async fn gone(process_id: u64) {
+pub(crate) async fn gone(process_id: u64) {
     let waiting = async {
         while is_running(process_id) {
             tokio::task::yield_now().await;
@@ -89,7 +87,7 @@ pub(in crate::upstream) async fn gone(process_id: u64) {
 }
 
 /// Whether the process lives; a zombie of somebody else does not count.
-pub(in crate::upstream) fn is_running(process_id: u64) -> bool {
+pub(crate) fn is_running(process_id: u64) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{process_id}/stat")) else { return false };
     let after_name = status.rsplit(')').next().unwrap_or_default();
     let mut fields = after_name.split_whitespace();
