@@ -3,12 +3,15 @@
 //! URIs are shown as servers wrote them, so that links in results stay true.
 //! Where two servers list the same URI, or a template could be either's, the
 //! later server's is shown under `trunkline://{server}/{uri}`, which names the
-//! server and is always accepted.
+//! server and is always accepted; so are links to it in its server's results.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
 use trunkline_model::ServerName;
+
+use super::links::Taken;
 
 /// The scheme of URIs that name their server.
 const SCHEME: &str = "trunkline://";
@@ -28,6 +31,8 @@ pub(crate) struct ResourceIndex {
     templates: Vec<Template>,
     /// Every server that has resources at all, in the profile's order.
     servers: Vec<ServerName>,
+    /// By server, what of it is shown under `trunkline://`; empty for nearly all profiles.
+    taken: HashMap<ServerName, Taken>,
 }
 
 #[derive(Debug)]
@@ -45,7 +50,10 @@ impl ResourceIndex {
     /// Takes a listed URI; gives the URI to show.
     pub(crate) fn add_resource(&mut self, server: &ServerName, uri: &str) -> String {
         match self.listed.get(uri) {
-            Some(other) if other != server => qualified(server, uri),
+            Some(other) if other != server => {
+                self.taken_of(server).add_uri(uri);
+                qualified(server, uri)
+            }
             _ => {
                 self.listed.insert(uri.to_owned(), server.clone());
                 uri.to_owned()
@@ -56,12 +64,22 @@ impl ResourceIndex {
     /// Takes a listed template; gives the template to show.
     pub(crate) fn add_template(&mut self, server: &ServerName, template: &str) -> String {
         let taken = self.templates.iter().any(|known| known.own == template && known.server != *server);
-        self.templates.push(Template {
-            own: template.to_owned(),
-            matcher: matcher_of(template),
-            server: server.clone(),
-        });
+        let matcher = matcher_of(template);
+        if taken {
+            self.taken_of(server).add_template(matcher.clone());
+        }
+        self.templates.push(Template { own: template.to_owned(), matcher, server: server.clone() });
         if taken { qualified(server, template) } else { template.to_owned() }
+    }
+
+    fn taken_of(&mut self, server: &ServerName) -> &mut Taken {
+        self.taken.entry(server.clone()).or_insert_with(|| Taken::of(server))
+    }
+
+    /// What of a server is shown under `trunkline://`, once all of it has been
+    /// added; none when nothing is.
+    pub(crate) fn take_taken(&mut self, server: &ServerName) -> Option<Arc<Taken>> {
+        self.taken.remove(server).map(Arc::new)
     }
 
     /// The server of a URI: the one it names, the one that lists it, the first
@@ -104,12 +122,12 @@ impl ResourceIndex {
     }
 }
 
-fn qualified(server: &ServerName, uri: &str) -> String {
+pub(super) fn qualified(server: &ServerName, uri: &str) -> String {
     format!("{SCHEME}{server}/{uri}")
 }
 
 /// RFC 6570 expressions as globs: any text stands for `{…}`.
-fn matcher_of(template: &str) -> Option<GlobMatcher> {
+pub(super) fn matcher_of(template: &str) -> Option<GlobMatcher> {
     let mut pattern = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

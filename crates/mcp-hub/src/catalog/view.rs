@@ -9,6 +9,7 @@ use trunkline_profiles::EffectiveProfile;
 
 use super::ListKind;
 use super::cell::{ListCell, Phase};
+use super::links::Taken;
 use super::lists::{Entry, ServerLists};
 use super::mirrored::{self, Mirrored};
 use super::names::Names;
@@ -20,7 +21,7 @@ use crate::upstream::Era;
 const GAPS: &str = "\"io.trunkline/servers\"";
 
 /// A tool or prompt as its server knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub server: ServerName,
     /// The server's own name.
@@ -29,13 +30,25 @@ pub(crate) struct Target {
     pub description: Option<String>,
     /// Arguments that the server wants in headers too.
     pub mirrored: Vec<Mirrored>,
+    /// Where the profile shows resources of the server under other URIs than
+    /// the server links to.
+    links: Option<Arc<Taken>>,
 }
 
 impl Target {
     /// What is called before its server has said anything of it.
     pub(crate) fn unlisted(server: &ServerName, own: &str) -> Arc<Self> {
         let (server, own) = (server.clone(), own.to_owned());
-        Arc::new(Self { server, own, description: None, mirrored: Vec::new() })
+        Arc::new(Self { server, own, description: None, mirrored: Vec::new(), links: None })
+    }
+
+    /// A result with its links as the profile shows them; the same bytes for
+    /// nearly all servers.
+    pub(crate) fn with_links_shown(&self, result: Bytes) -> Bytes {
+        match &self.links {
+            Some(taken) => taken.shown(result),
+            None => result,
+        }
     }
 }
 
@@ -139,12 +152,19 @@ impl<'a> Builder<'a> {
         };
         let Some((_, selection)) = self.profile.servers().find(|(name, _)| *name == server) else { return };
         self.view.greetings.push((server.clone(), Arc::clone(&lists.greeting)));
-        self.add_tools(server, selection, &lists);
-        self.add_prompts(server, selection, &lists);
         self.add_resources(server, &lists);
+        let links = self.view.resources.take_taken(server);
+        self.add_tools(server, selection, &lists, links.as_ref());
+        self.add_prompts(server, selection, &lists);
     }
 
-    fn add_tools(&mut self, server: &ServerName, selection: &Selection, lists: &ServerLists) {
+    fn add_tools(
+        &mut self,
+        server: &ServerName,
+        selection: &Selection,
+        lists: &ServerLists,
+        links: Option<&Arc<Taken>>,
+    ) {
         for entry in lists.tools.iter() {
             if !self.profile.admits_tool(server, &entry.key) {
                 continue;
@@ -153,7 +173,7 @@ impl<'a> Builder<'a> {
             let name = self.name(ListKind::Tools, server, selection, &entry.key, shown);
             let words = selection.overrides.get(&entry.key).and_then(|change| change.description.as_deref());
             self.entries[ListKind::Tools as usize].push(shown_as(entry, &name, words));
-            self.view.tools.insert(name, target(server, entry));
+            self.view.tools.insert(name, target(server, entry, links.cloned()));
         }
     }
 
@@ -164,7 +184,7 @@ impl<'a> Builder<'a> {
             }
             let name = self.name(ListKind::Prompts, server, selection, &entry.key, &entry.key);
             self.entries[ListKind::Prompts as usize].push(shown_as(entry, &name, None));
-            self.view.prompts.insert(name, target(server, entry));
+            self.view.prompts.insert(name, target(server, entry, None));
         }
     }
 
@@ -211,11 +231,11 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn target(server: &ServerName, entry: &Entry) -> Arc<Target> {
+fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Arc<Target> {
     let description =
         entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
     let mirrored = mirrored::of_tool(&entry.json);
-    Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored })
+    Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored, links })
 }
 
 fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {

@@ -89,6 +89,10 @@ pub(super) fn conclude(
         return Concluded { outcome, status: StatusCode::OK, pieces, bytes };
     };
     let reads = request.message.method() == Some("resources/read");
+    let result = match &destination.target {
+        Some(target) => target.with_links_shown(result),
+        None => result,
+    };
     let result = in_clients_era(request.era, server_era, reads, result);
     Concluded { outcome, status: StatusCode::OK, pieces: result_message(id, result), bytes }
 }

@@ -194,7 +194,7 @@ pub(crate) fn data(message: &str) -> String {
 pub(crate) fn legacy(asked: &Asked, otherwise: impl FnOnce(&Asked) -> Response) -> Response {
     match asked.what() {
         "initialize" => {
-            let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"s"}}"#;
+            let greeting = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{}},"serverInfo":{"name":"s"}}"#;
             let mut response = result(asked, greeting);
             response.headers_mut().insert("mcp-session-id", "session-7".parse().unwrap());
             response
