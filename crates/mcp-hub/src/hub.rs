@@ -30,7 +30,7 @@ use crate::catalog::{Catalog, ListChanged, ListKind};
 use crate::downstream::session::{Session, Sessions};
 use crate::downstream::subscriber::Subscribers;
 use crate::upstream::pool::{self, Upstreams};
-use crate::upstream::{InstanceKey, ServerEvent, UpstreamError};
+use crate::upstream::{InstanceKey, Offer, ServerEvent, UpstreamError};
 use views::{ViewCell, ViewKey};
 
 pub use inspect::{Missing, Probe, ShownTool};
@@ -238,8 +238,10 @@ impl Hub {
         server: &ServerName,
         caller: &Caller,
         session: Option<&Session>,
+        offer: &Offer,
     ) -> Result<InstanceKey, UpstreamError> {
-        let key = self.upstreams.key(server, caller.identity().clone(), session.map(|session| session.id));
+        let session = session.map(|session| session.id);
+        let key = self.upstreams.key(server, caller.identity().clone(), session, offer);
         key.ok_or_else(|| unknown(server))
     }
 

@@ -26,12 +26,13 @@ use trunkline_profiles::{Asked, EffectiveProfile, Kind, RefusedRequest};
 use uuid::Uuid;
 
 use crate::Hub;
+use crate::bridge::declared::offered;
 use crate::catalog::ListKind;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Session;
 use crate::jsonrpc::meta::CLIENT_CAPABILITIES;
 use crate::jsonrpc::{Fields, Message, code};
-use crate::upstream::Era;
+use crate::upstream::{Era, Offer};
 
 pub(crate) use listen::Listening;
 pub(crate) use suspend::Parked;
@@ -77,6 +78,14 @@ impl Request {
             (session, Era::Legacy) => session.as_ref().map(|session| session.capabilities()),
         };
         declared.unwrap_or("{}")
+    }
+
+    /// What legacy servers are told that the client can be asked for.
+    pub(crate) fn offer(&self) -> Offer {
+        match (&self.session, self.era) {
+            (Some(session), Era::Legacy) => session.offer(),
+            _ => Offer::new(&offered(self.declared())),
+        }
     }
 
     fn asked(&self, kind: Kind, action: Action) -> Asked {

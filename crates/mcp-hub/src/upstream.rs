@@ -63,8 +63,46 @@ pub struct InstanceKey {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
     Everybody,
-    Identity(Identity),
-    Session(Identity, uuid::Uuid),
+    Identity(Identity, Offer),
+    Session(Identity, uuid::Uuid, Offer),
+}
+
+impl Scope {
+    /// What the server is told that it may ask for. Whom everybody shares may
+    /// ask nobody: it could not be known who answers.
+    pub(crate) fn offer(&self) -> &str {
+        match self {
+            Self::Everybody => "{}",
+            Self::Identity(_, offer) | Self::Session(_, _, offer) => offer.as_str(),
+        }
+    }
+}
+
+/// What clients can be asked for, as they declared it: the capabilities that a
+/// legacy server is told of once and for all when its link is made, so that
+/// clients that can do different things do not share one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Offer(Arc<str>);
+
+impl Offer {
+    pub(crate) fn new(capabilities: &str) -> Self {
+        Self(capabilities.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self.0 == *"{}"
+    }
+}
+
+impl Default for Offer {
+    /// Nothing may be asked.
+    fn default() -> Self {
+        Self::new("{}")
+    }
 }
 
 /// Which era a connection speaks, found or pinned.

@@ -13,7 +13,7 @@ use trunkline_model::{Endpoint, Identity, ServerAuth, ServerName, ServerSpec};
 use super::cell::{ListCell, Phase};
 use super::lists::ServerLists;
 use super::{Catalog, Cells, ListKind};
-use crate::upstream::{InstanceKey, Scope};
+use crate::upstream::{InstanceKey, Offer, Scope};
 
 /// How long a caller's own question waits for the hub's: as long as a start may take.
 const HUB_FIRST: Duration = Duration::from_mins(1);
@@ -88,7 +88,11 @@ impl Catalog {
     /// nothing of what a caller would be.
     fn hubs_key(&self, server: &ServerName) -> Option<InstanceKey> {
         let spec = self.upstreams.spec(server)?;
-        if is_same_for_all(&spec) { self.upstreams.key(server, Identity::hub(), None) } else { None }
+        if is_same_for_all(&spec) {
+            self.upstreams.key(server, Identity::hub(), None, &Offer::default())
+        } else {
+            None
+        }
     }
 
     fn is_child(&self, server: &ServerName) -> bool {
@@ -101,7 +105,7 @@ impl Catalog {
 pub(super) fn is_nobodys(key: &InstanceKey) -> bool {
     match &key.scope {
         Scope::Everybody => true,
-        Scope::Identity(identity) => *identity == Identity::hub(),
+        Scope::Identity(identity, _) => *identity == Identity::hub(),
         Scope::Session(..) => false,
     }
 }

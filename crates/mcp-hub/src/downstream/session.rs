@@ -20,7 +20,9 @@ use uuid::Uuid;
 
 use super::subscriber::{Subscriber, Subscribers};
 use crate::bridge::asked::Asked;
+use crate::bridge::declared::offered;
 use crate::catalog::ListKind;
+use crate::upstream::Offer;
 
 /// How long a session id is good for.
 const LIFETIME: Duration = Duration::from_hours(7 * 24);
@@ -65,17 +67,21 @@ pub(crate) struct Session {
 
 impl Session {
     fn new(claims: &Claims, caller: &Caller, now: Timestamp) -> Self {
-        Self {
+        let session = Self {
             id: claims.id,
             caller: caller.clone(),
             expires: claims.expires,
-            capabilities: claims.capabilities.clone().map(OnceLock::from).unwrap_or_default(),
+            capabilities: OnceLock::new(),
             running: Mutex::default(),
             subscriber: Arc::new(Subscriber::new(caller.clone(), Some(claims.id), ListKind::ALL.to_vec())),
             asked: Asked::default(),
             outbox: OnceLock::new(),
             last_used: AtomicI64::new(now.as_micros()),
+        };
+        if let Some(capabilities) = &claims.capabilities {
+            session.declare(capabilities.clone());
         }
+        session
     }
 
     /// What the client can be asked for, as it wrote it.
@@ -86,6 +92,12 @@ impl Session {
     /// Notes what the client can be asked for; what it said first counts.
     pub(crate) fn declare(&self, capabilities: Box<RawValue>) {
         let _ = self.capabilities.set(capabilities);
+        let _ = self.subscriber.offer.set(Offer::new(&offered(self.capabilities())));
+    }
+
+    /// What servers are told that this client can be asked for.
+    pub(crate) fn offer(&self) -> Offer {
+        self.subscriber.offer.get().cloned().unwrap_or_default()
     }
 
     /// Notes a request under way. The guard forgets it when dropped.

@@ -3,14 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use trunkline_model::{Caller, ProfileName};
 
 use crate::catalog::ListKind;
-use crate::upstream::{InstanceKey, Scope};
+use crate::upstream::{InstanceKey, Offer, Scope};
 
 /// Messages kept for a client that is not listening right now.
 const LONGEST_QUEUE: usize = 256;
@@ -21,6 +21,8 @@ pub(crate) struct Subscriber {
     pub caller: Caller,
     /// The downstream session, for instances that serve one session.
     pub session: Option<uuid::Uuid>,
+    /// What its client can be asked for, once that is known.
+    pub offer: OnceLock<Offer>,
     /// Which list changes it wants; a legacy session wants all.
     pub wants: Vec<ListKind>,
     /// The least serious log messages wanted; 0 for "never set": all pass.
@@ -51,6 +53,7 @@ impl Subscriber {
         Self {
             caller,
             session,
+            offer: OnceLock::new(),
             wants,
             log_level: AtomicU8::new(0),
             queue: Mutex::default(),
@@ -62,8 +65,10 @@ impl Subscriber {
     pub(crate) fn sees(&self, key: &InstanceKey) -> bool {
         match &key.scope {
             Scope::Everybody => true,
-            Scope::Identity(identity) => identity == self.caller.identity(),
-            Scope::Session(identity, session) => {
+            Scope::Identity(identity, offer) => {
+                identity == self.caller.identity() && (offer.is_nothing() || Some(offer) == self.offer.get())
+            }
+            Scope::Session(identity, session, _) => {
                 identity == self.caller.identity() && self.session == Some(*session)
             }
         }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{Hub, HubConfig, Limits, Parts};
 use crate::jsonrpc::Message;
 use crate::method::Request;
-use crate::upstream::{Era, InstanceKey};
+use crate::upstream::{Era, InstanceKey, Offer};
 
 const NOON: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 const PROFILE: &str = "team";
@@ -72,7 +72,7 @@ impl Bench {
 
     /// Which instance of a server serves this caller.
     pub(crate) fn key(&self, server: &str, caller: &Caller) -> InstanceKey {
-        self.hub.instance_key(&name(server), caller, None).unwrap()
+        self.hub.instance_key(&name(server), caller, None, &Offer::default()).unwrap()
     }
 
     /// A request of a legacy client without a session.

@@ -22,7 +22,8 @@ impl Hub {
         let cell = self.view_cell(request);
         for (server, greeting) in &cell.current().greetings {
             let logs = view::has_capability(&greeting.capabilities, "logging");
-            let key = self.instance_key(server, &request.caller, request.session.as_deref());
+            let key =
+                self.instance_key(server, &request.caller, request.session.as_deref(), &request.offer());
             if let (true, crate::upstream::Era::Legacy, Ok(key)) = (logs, greeting.era, key) {
                 let hub = Arc::clone(self);
                 self.tasks.spawn(async move { hub.send_log_level(&key, level).await });

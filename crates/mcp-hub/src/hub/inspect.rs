@@ -4,14 +4,14 @@ use futures_util::future::join_all;
 use trunkline_model::{Identity, ServerName};
 
 use super::{Hub, unknown};
-use crate::upstream::UpstreamError;
+use crate::upstream::{Offer, UpstreamError};
 
 impl Hub {
     /// The tools that a profile shows, for people. None when there is no such
     /// profile.
     pub async fn tools_of(&self, profile: &str) -> Option<(Vec<ShownTool>, Vec<Missing>)> {
         let profile = self.profile(profile)?;
-        let cell = self.view_cell_of(&profile, &Identity::hub(), None);
+        let cell = self.view_cell_of(&profile, &Identity::hub(), None, &Offer::default());
         for list in &cell.cells {
             self.catalog.refresh(list);
         }
@@ -40,7 +40,10 @@ impl Hub {
     /// # Errors
     /// [`UpstreamError`] says what the server did not do.
     pub async fn probe(&self, server: &ServerName) -> Result<Probe, UpstreamError> {
-        let key = self.upstreams.key(server, Identity::hub(), None).ok_or_else(|| unknown(server))?;
+        let key = self
+            .upstreams
+            .key(server, Identity::hub(), None, &Offer::default())
+            .ok_or_else(|| unknown(server))?;
         let lists = self.catalog.fetch_all(&key).await?;
         let name_of = |entry: &crate::catalog::lists::Entry| entry.key.clone();
         Ok(Probe {

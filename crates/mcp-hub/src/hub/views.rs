@@ -17,6 +17,7 @@ use crate::catalog::names::SEPARATOR;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
 use crate::method::Request;
+use crate::upstream::Offer;
 
 /// Views that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_mins(30);
@@ -28,6 +29,7 @@ pub(super) struct ViewKey {
     profile: ProfileName,
     identity: Identity,
     session: Option<Uuid>,
+    offer: Offer,
 }
 
 /// A view and the lists it is made of.
@@ -150,7 +152,7 @@ impl Hub {
 
     pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
         let session = request.session.as_ref().map(|session| session.id);
-        self.view_cell_of(&request.profile, request.caller.identity(), session)
+        self.view_cell_of(&request.profile, request.caller.identity(), session, &request.offer())
     }
 
     pub(super) fn view_cell_of(
@@ -158,12 +160,14 @@ impl Hub {
         profile: &Arc<EffectiveProfile>,
         identity: &Identity,
         session: Option<Uuid>,
+        offer: &Offer,
     ) -> Arc<ViewCell> {
         let of_session = session.is_some() && self.settings.load().per_session.contains(profile.name());
         let key = ViewKey {
             profile: profile.name().clone(),
             identity: identity.clone(),
             session: session.filter(|_| of_session),
+            offer: offer.clone(),
         };
         let now = self.clock.now();
         let mut views = self.views();
@@ -175,7 +179,7 @@ impl Hub {
         }
         let cells = profile
             .servers()
-            .filter_map(|(server, _)| self.upstreams.key(server, identity.clone(), session))
+            .filter_map(|(server, _)| self.upstreams.key(server, identity.clone(), session, offer))
             .map(|key| self.catalog.cell(&key))
             .collect();
         let built = ArcSwap::from_pointee((0, Arc::new(View::default())));

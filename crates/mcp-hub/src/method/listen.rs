@@ -48,6 +48,7 @@ impl Listening {
             wants.push(ListKind::Templates);
         }
         let subscriber = Arc::new(Subscriber::new(request.caller.clone(), None, wants));
+        let _ = subscriber.offer.set(request.offer());
         let reader = subscriber.take_over();
         request.hub.subscribers.add(&subscriber);
         // What the stream is about must be known to change.

@@ -60,15 +60,17 @@ pub fn discover(id: u64) -> Bytes {
     Bytes::from(request.to_string())
 }
 
-/// `initialize` with the newest legacy version and no client capabilities.
-pub fn initialize(id: u64) -> Bytes {
+/// `initialize` with the newest legacy version and these client capabilities,
+/// as raw JSON.
+pub fn initialize(id: u64, capabilities: &str) -> Bytes {
+    let capabilities: Option<Box<RawValue>> = serde_json::from_str(capabilities).ok();
     let request = json!({
         "jsonrpc": "2.0",
         "id": id,
         "method": "initialize",
         "params": {
             "protocolVersion": LEGACY_VERSION,
-            "capabilities": {},
+            "capabilities": capabilities.unwrap_or_default(),
             "clientInfo": client_info(),
         },
     });
@@ -264,9 +266,10 @@ mod tests {
         assert_eq!(params["_meta"][meta::PROTOCOL_VERSION], "2026-07-28");
         assert_eq!(params["_meta"][meta::CLIENT_CAPABILITIES], json!({}));
         assert_eq!(params["_meta"][meta::CLIENT_INFO]["name"], "trunkline");
-        let initialize = Message::parse(initialize(8)).unwrap();
+        let initialize = Message::parse(initialize(8, r#"{"roots":{}}"#)).unwrap();
         let params: Value = serde_json::from_str(initialize.payload().unwrap()).unwrap();
         assert_eq!(params["protocolVersion"], "2025-11-25");
+        assert_eq!(params["capabilities"], json!({ "roots": {} }));
         assert_eq!(Message::parse(initialized()).unwrap().kind(), Kind::Notification);
     }
 

@@ -24,7 +24,7 @@ use trunkline_web::{Egress, Tasks};
 use uuid::Uuid;
 
 use super::stdio::LogLine;
-use super::{Events, InstanceKey, Limits, Scope, ServerEvent, UpstreamError};
+use super::{Events, InstanceKey, Limits, Offer, Scope, ServerEvent, UpstreamError};
 
 pub use instance::Lease;
 use server::{Refused, Server};
@@ -110,13 +110,22 @@ impl Upstreams {
 
     /// Which instance of `server` serves this caller; none when there is no
     /// such server.
-    pub fn key(&self, server: &ServerName, identity: Identity, session: Option<Uuid>) -> Option<InstanceKey> {
+    pub fn key(
+        &self,
+        server: &ServerName,
+        identity: Identity,
+        session: Option<Uuid>,
+        offer: &Offer,
+    ) -> Option<InstanceKey> {
         let servers = self.servers.load();
-        let spec = servers.get(server)?.spec();
+        let known = servers.get(server)?;
+        let spec = known.spec();
+        // A modern server is told with each request.
+        let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
         let scope = match (spec.instances, session) {
             (Instances::Shared, _) => Scope::Everybody,
-            (Instances::PerSession, Some(session)) => Scope::Session(identity, session),
-            (Instances::PerUser | Instances::PerSession, _) => Scope::Identity(identity),
+            (Instances::PerSession, Some(session)) => Scope::Session(identity, session, offer),
+            (Instances::PerUser | Instances::PerSession, _) => Scope::Identity(identity, offer),
         };
         Some(InstanceKey { server: spec.name.clone(), scope })
     }

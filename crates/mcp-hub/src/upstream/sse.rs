@@ -39,6 +39,7 @@ pub(super) async fn connect(link: Link, wire: Wire) -> Result<Connection, Upstre
     let opened = stream::open(&wire).await.map_err(|failure| failure.of_handshake(&wire))?;
     let wire = Arc::new(wire.at(opened.endpoint));
     let inbox = Arc::new(Inbox::default());
+    let offer = link.key.scope.offer().to_owned();
     let reader = stream::Reader {
         wire: Arc::clone(&wire),
         inbox: Arc::clone(&inbox),
@@ -47,7 +48,8 @@ pub(super) async fn connect(link: Link, wire: Wire) -> Result<Connection, Upstre
     };
     let reader = StopReader(tokio::spawn(reader.run(opened.stream)).abort_handle());
     let id = next_id();
-    let mut answer = send(&wire, &inbox, id, handshake::initialize(id)).await.map_err(as_handshake(&wire))?;
+    let mut answer =
+        send(&wire, &inbox, id, handshake::initialize(id, &offer)).await.map_err(as_handshake(&wire))?;
     let answer = answer.next().await.map_err(as_handshake(&wire))?;
     let greeting = handshake::read_initialize(&answer).map_err(|refusal| refused(&wire, refusal.reason))?;
     let accepted = wire.notify(handshake::initialized()).await;

@@ -9,6 +9,7 @@ use crate::catalog::cell::ListCell;
 use crate::catalog::lists::ServerLists;
 use crate::catalog::view::View;
 use crate::hub::fixture::child;
+use crate::upstream::Offer;
 use crate::upstream::stdio::fixture::shell;
 use crate::upstream::{Era, Greeting};
 
@@ -42,7 +43,12 @@ impl Stage {
     }
 
     fn cell_of(&self, identity: &Identity) -> Arc<ListCell> {
-        let key = self.bench.hub.upstreams.key(&name("scripted"), identity.clone(), None).unwrap();
+        let key = self
+            .bench
+            .hub
+            .upstreams
+            .key(&name("scripted"), identity.clone(), None, &Offer::default())
+            .unwrap();
         self.bench.hub.catalog.cell(&key)
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn negotiate(link: Link) -> Result<Connection, UpstreamError> {
             Discovery::Legacy => {}
         }
     }
-    match initialize(&wire).await? {
+    match initialize(&wire, link.key.scope.offer()).await? {
         Initialized::Done { greeting, session } => {
             let wire = wire.legacy(&greeting.protocol_version, session);
             wire.notify(handshake::initialized()).await.map_err(|failure| failure.of_handshake(&wire))?;
@@ -91,9 +91,9 @@ enum Initialized {
     Refused(Failure),
 }
 
-async fn initialize(wire: &Wire) -> Result<Initialized, UpstreamError> {
+async fn initialize(wire: &Wire, offer: &str) -> Result<Initialized, UpstreamError> {
     let id = next_id();
-    let answered = match wire.post(handshake::initialize(id)).await {
+    let answered = match wire.post(handshake::initialize(id, offer)).await {
         Ok(response) => first_answer(wire, id, response).await,
         Err(failure) => Err(failure),
     };

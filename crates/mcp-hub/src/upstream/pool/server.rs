@@ -306,7 +306,7 @@ impl Server {
 
     /// Stops what serves one downstream session.
     pub(super) fn end_session(&self, session: Uuid) {
-        let of_session = |scope: &Scope| matches!(scope, Scope::Session(_, id) if *id == session);
+        let of_session = |scope: &Scope| matches!(scope, Scope::Session(_, id, _) if *id == session);
         let ended: Vec<_> = self
             .slots()
             .by_scope

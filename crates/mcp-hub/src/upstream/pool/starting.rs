@@ -95,6 +95,15 @@ const UNKNOWN: u8 = 0;
 const MODERN: u8 = 1;
 const LEGACY: u8 = 2;
 
+impl Server {
+    /// Whether it is known to speak the modern era.
+    pub(super) fn is_modern(&self) -> bool {
+        let pinned = self.spec().era;
+        let era = if pinned == EraPin::Auto { known_era(self) } else { pinned };
+        era == EraPin::Modern
+    }
+}
+
 fn known_era(server: &Server) -> EraPin {
     match server.era.load(Ordering::Relaxed) {
         MODERN => EraPin::Modern,

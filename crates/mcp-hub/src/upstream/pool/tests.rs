@@ -282,7 +282,7 @@ async fn one_server_cannot_take_more_than_its_places() {
     assert!(matches!(bench.lease().await, Err(UpstreamError::Busy { limit: 2 })));
     drop(first);
     bench.lease().await.unwrap();
-    let other = bench.pool.key(&name(), identity("other"), None).unwrap();
+    let other = bench.pool.key(&name(), identity("other"), None, &Offer::default()).unwrap();
     assert!(matches!(bench.pool.connection(&other).await, Err(UpstreamError::Busy { limit: 1 })));
 }
 
@@ -292,26 +292,29 @@ async fn the_scope_of_an_instance_is_what_the_server_says() {
     let (one, two) = (identity("one"), identity("two"));
     for (instances, scope) in [
         (Instances::Shared, Scope::Everybody),
-        (Instances::PerUser, Scope::Identity(one.clone())),
-        (Instances::PerSession, Scope::Session(one.clone(), session)),
+        (Instances::PerUser, Scope::Identity(one.clone(), Offer::default())),
+        (Instances::PerSession, Scope::Session(one.clone(), session, Offer::default())),
     ] {
         let bench = Bench::new(ServerSpec { instances, ..spec(shell(), EraPin::Legacy) });
-        assert_eq!(bench.pool.key(&name(), one.clone(), Some(session)).unwrap().scope, scope);
+        assert_eq!(
+            bench.pool.key(&name(), one.clone(), Some(session), &Offer::default()).unwrap().scope,
+            scope
+        );
     }
     let bench = Bench::new(ServerSpec { instances: Instances::PerUser, ..legacy() });
     let lease_of = async |who: &Identity| {
-        let key = bench.pool.key(&name(), who.clone(), None).unwrap();
+        let key = bench.pool.key(&name(), who.clone(), None, &Offer::default()).unwrap();
         bench.pool.connection(&key).await.unwrap()
     };
     let (first, second) = (lease_of(&one).await, lease_of(&two).await);
     assert_ne!(process_of(&first).await, process_of(&second).await);
-    assert!(bench.pool.key(&ServerName::new("other").unwrap(), one, None).is_none());
+    assert!(bench.pool.key(&ServerName::new("other").unwrap(), one, None, &Offer::default()).is_none());
 }
 
 #[tokio::test]
 async fn the_hubs_own_child_goes_to_the_first_caller_alone() {
     let mut bench = Bench::new(ServerSpec { instances: Instances::PerUser, ..legacy() });
-    let key_of = |who: Identity| bench.pool.key(&name(), who, None).unwrap();
+    let key_of = |who: Identity| bench.pool.key(&name(), who, None, &Offer::default()).unwrap();
     let (hubs, first, second) = (key_of(Identity::hub()), key_of(identity("one")), key_of(identity("two")));
     let own = bench.pool.connection(&hubs).await.unwrap();
     let process = process_of(&own).await;
@@ -339,7 +342,7 @@ async fn a_child_that_was_handed_over_stops_when_nobody_uses_it() {
     let idle_timeout = Duration::from_secs(1);
     let mut bench = Bench::new(ServerSpec { instances: Instances::PerUser, idle_timeout, ..legacy() });
     for who in [Identity::hub(), identity("one")] {
-        let key = bench.pool.key(&name(), who, None).unwrap();
+        let key = bench.pool.key(&name(), who, None, &Offer::default()).unwrap();
         let lease = bench.pool.connection(&key).await.unwrap();
         process_of(&lease).await;
     }
@@ -352,7 +355,7 @@ async fn a_session_that_ends_takes_its_child_with_it() {
     let mut bench = Bench::new(ServerSpec { instances: Instances::PerSession, ..legacy() });
     let (ending, staying) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let lease_of = async |session: Uuid| {
-        let key = bench.pool.key(&name(), identity("one"), Some(session)).unwrap();
+        let key = bench.pool.key(&name(), identity("one"), Some(session), &Offer::default()).unwrap();
         let lease = bench.pool.connection(&key).await.unwrap();
         process_of(&lease).await
     };
@@ -390,7 +393,7 @@ async fn stopping_all_reaps_every_child() {
         Bench::new(ServerSpec { instances: Instances::PerUser, ..spec(python("stubborn"), EraPin::Legacy) });
     let mut leases = Vec::new();
     for who in ["one", "two", "three"] {
-        let key = bench.pool.key(&name(), identity(who), None).unwrap();
+        let key = bench.pool.key(&name(), identity(who), None, &Offer::default()).unwrap();
         leases.push(bench.pool.connection(&key).await.unwrap());
     }
     let processes = join_all(leases.iter().map(process_of)).await;
@@ -405,7 +408,9 @@ async fn starts_beyond_their_bound_wait_their_turn() {
     let bench =
         Bench::with(ServerSpec { instances: Instances::PerUser, ..spec(shell(), EraPin::Legacy) }, limits);
     let keys: Vec<_> = (0..5)
-        .map(|number| bench.pool.key(&name(), identity(&format!("user{number}")), None).unwrap())
+        .map(|number| {
+            bench.pool.key(&name(), identity(&format!("user{number}")), None, &Offer::default()).unwrap()
+        })
         .collect();
     let leases = join_all(keys.iter().map(|key| bench.pool.connection(key))).await;
     assert!(leases.iter().all(Result::is_ok));

@@ -124,13 +124,14 @@ impl Failure {
 }
 
 async fn initialize(process: &Process) -> Result<Greeting, Failure> {
-    let answer = ask(process, "initialize", handshake::initialize).await?;
+    let key = process.link.key();
+    let answer = ask(process, "initialize", |id| handshake::initialize(id, key.scope.offer())).await?;
     let greeting = handshake::read_initialize(&answer).map_err(Failure::Refused)?;
     process.link.notify(handshake::initialized()).await.map_err(Failure::Link)?;
     Ok(greeting)
 }
 
-async fn ask(process: &Process, method: &str, build: fn(u64) -> Bytes) -> Result<Message, Failure> {
+async fn ask(process: &Process, method: &str, build: impl Fn(u64) -> Bytes) -> Result<Message, Failure> {
     let id = next_id();
     let outgoing =
         Outgoing { id, method: method.to_owned(), body: build(id), name: None, param_headers: Vec::new() };

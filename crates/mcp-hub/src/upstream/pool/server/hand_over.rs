@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trunkline_model::{Endpoint, Identity};
 
 use super::{Instance, Server, Slot, Slots};
-use crate::upstream::Scope;
+use crate::upstream::{Offer, Scope};
 
 impl Server {
     /// The child that the hub started to see what the server lists, as the
@@ -16,8 +16,12 @@ impl Server {
     /// what the hub lists. A session over HTTP costs little and is not handed
     /// over.
     pub(super) fn hand_over(&self, slots: &mut Slots, scope: &Scope) -> Option<Arc<Instance>> {
-        let hubs = Scope::Identity(Identity::hub());
-        if *scope == hubs || !matches!(self.spec.endpoint, Endpoint::Stdio(_)) {
+        let hubs = Scope::Identity(Identity::hub(), Offer::default());
+        // A child that was told of other capabilities is another child.
+        if *scope == hubs
+            || scope.offer() != hubs.offer()
+            || !matches!(self.spec.endpoint, Endpoint::Stdio(_))
+        {
             return None;
         }
         match slots.by_scope.get(&hubs) {
