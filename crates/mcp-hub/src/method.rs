@@ -20,7 +20,7 @@ mod suspend;
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use trunkline_model::{Action, Caller, Decision, Reason, Timestamp};
 use trunkline_profiles::{Asked, EffectiveProfile, Kind, RefusedRequest};
 use uuid::Uuid;
@@ -52,6 +52,8 @@ pub(crate) struct Request {
     pub session: Option<Arc<Session>>,
     /// Whether the client takes an event stream as the answer.
     pub takes_stream: bool,
+    /// The headers with which a modern client repeats arguments of a tool.
+    pub param_headers: HeaderMap,
 }
 
 impl Request {

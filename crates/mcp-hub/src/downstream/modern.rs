@@ -3,9 +3,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::answer::RpcError;
+use crate::catalog::mirrored;
 use crate::jsonrpc::{Fields, Message, code, may_have_meta, meta, text};
 use crate::upstream::handshake::MODERN_VERSION;
 
@@ -127,6 +128,16 @@ fn check_method(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> 
     }
 }
 
+/// The headers that repeat arguments of a tool.
+pub(crate) fn param_headers(headers: &HeaderMap) -> HeaderMap {
+    let of_params = |name: &HeaderName| name.as_str().starts_with(mirrored::PREFIX);
+    headers
+        .iter()
+        .filter(|(name, _)| of_params(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
 /// A header that may stand once at most.
 fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, RpcError> {
     let mut values = headers.get_all(name).iter();
@@ -141,8 +152,8 @@ fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, RpcErr
     }
 }
 
-/// The value that a header stands for.
-fn decoded(header: &str) -> Option<String> {
+/// The value that a header stands for; none when it is not what it claims.
+pub(crate) fn decoded(header: &str) -> Option<String> {
     match header.strip_prefix(SENTINEL.0).and_then(|rest| rest.strip_suffix(SENTINEL.1)) {
         Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok(),
         None => Some(header.to_owned()),
@@ -168,7 +179,7 @@ fn missing(header: &str) -> RpcError {
     mismatch(&format!("the header {header} is missing"))
 }
 
-fn mismatch(message: &str) -> RpcError {
+pub(crate) fn mismatch(message: &str) -> RpcError {
     RpcError::new(code::HEADER_MISMATCH, message).status(StatusCode::BAD_REQUEST)
 }
 

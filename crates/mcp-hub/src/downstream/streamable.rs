@@ -99,7 +99,8 @@ async fn post_modern(
     if let Err(error) = modern::check(headers, &message) {
         return Err(entry.refuse(Some(&message), &error));
     }
-    let request = request(entry, message, Era::Modern, None, takes_stream);
+    let mut request = request(entry, message, Era::Modern, None, takes_stream);
+    request.param_headers = modern::param_headers(headers);
     if request.message.method() == Some("subscriptions/listen") {
         return Err(listen(&request));
     }
@@ -179,6 +180,7 @@ pub(crate) fn request(
         era,
         session,
         takes_stream,
+        param_headers: HeaderMap::new(),
     }
 }
 

@@ -88,6 +88,7 @@ impl Bench {
             era: Era::Legacy,
             session: None,
             takes_stream: false,
+            param_headers: http::HeaderMap::new(),
         }
     }
 }

@@ -7,7 +7,10 @@ use trunkline_profiles::Kind;
 
 use super::forward::{self, Destination};
 use super::{Request, invalid};
+use crate::catalog::mirrored;
+use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
+use crate::downstream::modern;
 use crate::jsonrpc::code;
 use crate::upstream::Era;
 
@@ -45,19 +48,31 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
         }
     }
     let place = fields.range(0);
+    let arguments = fields.raw(5);
     match request.hub.tool(request, &name).await {
-        Some(target) => Ok(Destination {
-            kind: Kind::Tool,
-            server: target.server.clone(),
-            own: target.own.clone(),
-            shown: name,
-            place,
-            state: None,
-            target: Some(target),
-        }),
+        Some(target) if request.era == Era::Modern && !target.mirrored.is_empty() => {
+            // Whoever stands between may have judged the call by its headers.
+            match mirrored::check(&target.mirrored, arguments, &request.param_headers) {
+                Ok(()) => Ok(to(target, name, place)),
+                Err(reason) => Err((Reason::BadRequest, Some(name), modern::mismatch(&reason))),
+            }
+        }
+        Some(target) => Ok(to(target, name, place)),
         None => {
             let error = forward::not_found(Kind::Tool, &name, request.era);
             Err((Reason::NotInProfile, Some(name), error))
         }
+    }
+}
+
+fn to(target: Arc<Target>, shown: String, place: Option<std::ops::Range<usize>>) -> Destination {
+    Destination {
+        kind: Kind::Tool,
+        server: target.server.clone(),
+        own: target.own.clone(),
+        shown,
+        place,
+        state: None,
+        target: Some(target),
     }
 }
