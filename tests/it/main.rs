@@ -3,6 +3,7 @@
 //! `#[cfg(test)]` marks the functions that the tests share as test code.
 
 #[cfg(test)]
+mod asking_back;
 mod audit;
 #[cfg(test)]
 mod children;

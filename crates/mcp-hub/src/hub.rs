@@ -4,6 +4,7 @@
 pub(crate) mod fixture;
 mod follow;
 mod inspect;
+mod subscriptions;
 mod views;
 mod warm;
 
@@ -34,6 +35,8 @@ use crate::upstream::{InstanceKey, Offer, ServerEvent, UpstreamError};
 use views::{ViewCell, ViewKey};
 
 pub use inspect::{Missing, Probe, ShownTool};
+pub(crate) use subscriptions::NotSubscribed;
+use subscriptions::Subscriptions;
 
 /// Bounds that the operator sets.
 #[derive(Debug, Clone)]
@@ -89,6 +92,7 @@ pub struct Hub {
     /// Seals what servers want to get back from clients.
     pub(crate) state_sealer: Sealer,
     pub(crate) subscribers: Arc<Subscribers>,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) tasks: Tasks,
@@ -134,6 +138,7 @@ impl Hub {
             resource: parts.resource,
             upstreams,
             subscribers,
+            subscriptions: Subscriptions::default(),
             clock: parts.clock,
             limits: parts.limits,
             stopping: tasks.stop_token(),
@@ -246,7 +251,8 @@ impl Hub {
     }
 
     /// Ends a downstream session and what was held for it alone.
-    pub(crate) fn end_session(&self, token: &str, session: &Session) {
+    pub(crate) fn end_session(self: &Arc<Self>, token: &str, session: &Session) {
+        self.unsubscribe(&session.subscriber, None);
         self.sessions.end(token, session);
         self.upstreams.end_session(session.id);
     }

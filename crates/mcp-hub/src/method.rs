@@ -16,6 +16,7 @@ mod patiently;
 mod prompt;
 mod relay;
 mod resource;
+mod subscribe;
 mod suspend;
 
 use std::sync::Arc;
@@ -158,6 +159,8 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
         "completion/complete" => Box::pin(complete::answer(&request)).await,
         "server/discover" if modern => greet::discover(&request),
         "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
+        "resources/subscribe" if !modern => Box::pin(subscribe::subscribe(&request)).await,
+        "resources/unsubscribe" if !modern => subscribe::unsubscribe(&request),
         "logging/setLevel" if !modern => logging::set_level(&request),
         _ => unknown_method(&request, method),
     }

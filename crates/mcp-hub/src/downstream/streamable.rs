@@ -18,7 +18,7 @@ use super::modern;
 use super::session::Session;
 use super::subscriber::{Due, Subscriber};
 use crate::Hub;
-use crate::jsonrpc::{Kind, Message};
+use crate::jsonrpc::{Kind, Message, text};
 use crate::method::{self, Listening, Request};
 use crate::upstream::Era;
 use crate::upstream::handshake::LEGACY_VERSIONS;
@@ -102,12 +102,12 @@ async fn post_modern(
     let mut request = request(entry, message, Era::Modern, None, takes_stream);
     request.param_headers = modern::param_headers(headers);
     if request.message.method() == Some("subscriptions/listen") {
-        return Err(listen(&request));
+        return Err(listen(&Arc::new(request)));
     }
     Ok(method::dispatch(request).await)
 }
 
-fn listen(request: &Request) -> Response {
+fn listen(request: &Arc<Request>) -> Response {
     match Listening::begin(request) {
         Ok(listening) => {
             let first = events::frame(&listening.acknowledgement);
@@ -328,6 +328,10 @@ impl Source for SessionStream {
                 Some(Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\"}}", kind.changed())))
             }
             Due::Message(message) => Some(message),
+            Due::Updated(uri) => Some(Bytes::from(format!(
+                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\"params\":{{\"uri\":{}}}}}",
+                text(&uri)
+            ))),
             Due::Superseded => None,
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct Subscriber {
 struct Queue {
     changed: Vec<ListKind>,
     messages: VecDeque<Bytes>,
+    /// Resources that changed, each once.
+    updated: VecDeque<String>,
     /// Grows when another stream takes over; the older one ends.
     reader: u64,
 }
@@ -44,6 +46,8 @@ struct Queue {
 pub(crate) enum Due {
     ListChanged(ListKind),
     Message(Bytes),
+    /// The resource that the client knows by this URI has changed.
+    Updated(String),
     /// Another stream of the same session took over.
     Superseded,
 }
@@ -99,6 +103,20 @@ impl Subscriber {
         self.woken.notify_one();
     }
 
+    /// Notes that a resource changed; several changes become one notification.
+    pub(crate) fn resource_updated(&self, uri: String) {
+        let mut queue = self.lock();
+        if queue.updated.contains(&uri) {
+            return;
+        }
+        if queue.updated.len() == LONGEST_QUEUE {
+            queue.updated.pop_front();
+        }
+        queue.updated.push_back(uri);
+        drop(queue);
+        self.woken.notify_one();
+    }
+
     /// Queues a message; the oldest is lost when nobody listens for long.
     pub(crate) fn push(&self, message: Bytes) {
         let mut queue = self.lock();
@@ -139,7 +157,10 @@ impl Subscriber {
         if let Some(kind) = queue.changed.pop() {
             return Some(Due::ListChanged(kind));
         }
-        queue.messages.pop_front().map(Due::Message)
+        if let Some(message) = queue.messages.pop_front() {
+            return Some(Due::Message(message));
+        }
+        queue.updated.pop_front().map(Due::Updated)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Hub;
+use super::subscriptions::UPDATED;
 use crate::catalog::{ListChanged, ListKind, view};
 use crate::method::Request;
 use crate::upstream::{InstanceKey, ServerEvent};
@@ -61,6 +62,8 @@ pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKe
                 let changed = ListKind::ALL.iter().any(|kind| message.method() == Some(kind.changed()));
                 if changed {
                     hub.catalog.changed(&key);
+                } else if message.method() == Some(UPDATED) {
+                    hub.resource_updated(&key, &message);
                 } else {
                     hub.pass_on(&key, &message);
                 }
@@ -77,12 +80,7 @@ impl Hub {
     fn pass_on(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         let is_log = match message.method() {
             Some("notifications/message") => true,
-            // Subscriptions to single resources are not served.
-            Some(
-                "notifications/resources/updated" | "notifications/progress" | "notifications/cancelled",
-            ) => {
-                return;
-            }
+            Some("notifications/progress" | "notifications/cancelled") => return,
             _ => false,
         };
         let settings = self.settings.load();
@@ -129,6 +127,7 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
             hub.upstreams.end_session(session);
         }
         hub.suspended.sweep();
+        hub.sweep_subscriptions();
         // Before the lists: a view in use keeps those that it is made of.
         hub.sweep_views();
         hub.catalog.sweep();

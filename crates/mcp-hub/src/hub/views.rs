@@ -140,14 +140,19 @@ impl Hub {
 
     /// The server behind a resource URI that the caller used.
     pub(crate) async fn resource(&self, request: &Request, uri: &str) -> Option<ResourceTarget> {
+        if let Some(target) = self.resource_now(request, uri) {
+            return Some(target);
+        }
+        self.listed_view(request).await.resource(uri)
+    }
+
+    /// The server behind a resource URI, as far as it is known now.
+    pub(crate) fn resource_now(&self, request: &Request, uri: &str) -> Option<ResourceTarget> {
         if view::is_transparent(&request.profile) {
             let (server, _) = request.profile.servers().next()?;
             return Some(ResourceTarget { server: server.clone(), uri: uri.to_owned() });
         }
-        if let Some(target) = self.view_now(request).resource(uri) {
-            return Some(target);
-        }
-        self.listed_view(request).await.resource(uri)
+        self.view_now(request).resource(uri)
     }
 
     pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {

@@ -129,6 +129,11 @@ fn is_tool_error(kind: Kind, result: &str) -> bool {
         && Fields::find(result, ["isError"]).is_ok_and(|fields| fields.raw(0) == Some("true"))
 }
 
+/// The code of an error answer.
+pub(super) fn code_of(message: &Message) -> i64 {
+    message.payload().and_then(error_code).unwrap_or(code::INTERNAL_ERROR)
+}
+
 /// The HTTP status that goes with an error (2026-07-28, basic, "error codes").
 fn status_of(client: Era, number: i64) -> StatusCode {
     match (client, number) {

@@ -10,7 +10,8 @@ use trunkline_model::Reason;
 use super::{Request, invalid};
 use crate::catalog::view::{self, View, has_capability};
 use crate::downstream::answer::{Answer, RpcError, result_message};
-use crate::jsonrpc::{code, meta, text};
+use crate::jsonrpc::{Fields, code, meta, text};
+use crate::upstream::Greeting;
 use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION};
 
 /// How long a modern client may keep what `server/discover` said, in milliseconds.
@@ -93,12 +94,24 @@ fn capabilities(request: &Request, view: &View) -> String {
         ("completions", "{}"),
         ("logging", "{}"),
     ];
+    let subscribes = !known || view.greetings.iter().any(|(_, greeting)| subscribes(greeting));
     let members: Vec<String> = members
         .iter()
         .filter(|(name, _)| any(name))
-        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .map(|(name, value)| match *name {
+            "resources" if subscribes => "\"resources\":{\"listChanged\":true,\"subscribe\":true}".to_owned(),
+            _ => format!("\"{name}\":{value}"),
+        })
         .collect();
     format!("{{{}}}", members.join(","))
+}
+
+/// Whether a server tells of changes of single resources.
+fn subscribes(greeting: &Greeting) -> bool {
+    let capabilities = std::str::from_utf8(&greeting.capabilities).unwrap_or_default();
+    let resources = Fields::find(capabilities, ["resources"]).ok().and_then(|fields| fields.raw(0));
+    let subscribe = resources.and_then(|raw| Fields::find(raw, ["subscribe"]).ok()?.raw(0));
+    subscribe == Some("true")
 }
 
 /// The profile's own name, short and different for each profile, because
