@@ -78,7 +78,7 @@ async fn ending(mut stream: Streaming) -> Result<Envelope> {
 
 /// Waits until a fact about another process holds. Such a fact has no event to
 /// wait for.
-async fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let attempts = 300;
     for _ in 0..attempts {
         if holds()? {

@@ -186,6 +186,11 @@ async fn a_changed_list_is_announced_in_both_eras() -> Result<()> {
     let mut subscription = modern.open("\"sub\"", "subscriptions/listen", filter).await?;
     let first = subscription.event().await?.context("no acknowledgement")?;
     assert!(first.data.contains("notifications/subscriptions/acknowledged"), "{first:?}");
+    // The lists were the hub's own: each caller's instance is only now being made.
+    crate::children::eventually("the hub listens as itself and for each of the two", || {
+        Ok(server.received_of("subscriptions/listen") == 3)
+    })
+    .await?;
     server.change_tools(5);
     for listener in [&mut stream, &mut subscription] {
         let event = listener.event().await?.context("the stream ended")?;

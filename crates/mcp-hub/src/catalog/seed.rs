@@ -3,7 +3,9 @@
 //! Starting a child takes seconds, and each caller has their own. What the hub
 //! itself was told is shown to a new caller at once, while the server is asked
 //! for that caller; a caller whose own list differs is told that it changed.
-//! Another caller's lists are never shown to anybody.
+//! Another caller's lists are never shown to anybody. The hub asks anew for
+//! each kind of client: some servers list other tools to clients that can be
+//! asked for more.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -22,7 +24,7 @@ impl Catalog {
     /// Asks a server for its lists as the hub itself, unless that has been
     /// done. Waits for them, at most `patience`.
     pub(crate) async fn warm(self: &Arc<Self>, server: &ServerName, patience: Duration) {
-        let Some(key) = self.hubs_key(server) else { return };
+        let Some(key) = self.hubs_key(server, &Offer::default()) else { return };
         let cell = self.cell(&key);
         if !cell.has_lists() {
             self.refresh(&cell);
@@ -32,7 +34,7 @@ impl Catalog {
 
     /// What a new cell begins with.
     pub(super) fn seed_of(&self, key: &InstanceKey, cells: &Cells) -> Option<Arc<ServerLists>> {
-        let hubs = self.hubs_key(&key.server).filter(|hubs| hubs != key)?;
+        let hubs = self.hubs_key(&key.server, &offer_of(key)).filter(|hubs| hubs != key)?;
         cells.get(&hubs)?.state().lists
     }
 
@@ -66,33 +68,33 @@ impl Catalog {
         }
     }
 
-    /// The other cells of the same server, when `cell` is the hub's and what
-    /// it holds is said of the server as it is configured now.
+    /// The other cells of the same server and kind of client, when `cell` is
+    /// the hub's and what it holds is said of the server as it is configured
+    /// now.
     fn waiting_for(&self, cell: &Arc<ListCell>) -> Vec<Arc<ListCell>> {
-        let is_hubs = self.hubs_key(&cell.key.server).is_some_and(|hubs| hubs == cell.key);
+        let offer = offer_of(&cell.key);
+        let is_hubs = self.hubs_key(&cell.key.server, &offer).is_some_and(|hubs| hubs == cell.key);
         let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_hubs || !cells.get(&cell.key).is_some_and(|known| Arc::ptr_eq(known, cell)) {
             return Vec::new();
         }
         let others = cells.values().filter(|other| other.key.server == cell.key.server);
-        others.filter(|other| other.key != cell.key).cloned().collect()
+        let others = others.filter(|other| offer_of(&other.key) == offer && other.key != cell.key);
+        others.cloned().collect()
     }
 
     /// The hub's own cell of the server; none when `cell` is that.
     fn hubs_cell(&self, cell: &ListCell) -> Option<Arc<ListCell>> {
-        let key = self.hubs_key(&cell.key.server).filter(|hubs| *hubs != cell.key)?;
+        let key = self.hubs_key(&cell.key.server, &offer_of(&cell.key));
+        let key = key.filter(|hubs| *hubs != cell.key)?;
         Some(self.cell(&key))
     }
 
-    /// Which instance the hub asks as itself; none where what it is told says
-    /// nothing of what a caller would be.
-    fn hubs_key(&self, server: &ServerName) -> Option<InstanceKey> {
+    /// Which instance the hub asks as itself for clients with this offer; none
+    /// where what it is told says nothing of what a caller would be.
+    fn hubs_key(&self, server: &ServerName, offer: &Offer) -> Option<InstanceKey> {
         let spec = self.upstreams.spec(server)?;
-        if is_same_for_all(&spec) {
-            self.upstreams.key(server, Identity::hub(), None, &Offer::default())
-        } else {
-            None
-        }
+        if is_same_for_all(&spec) { self.upstreams.key(server, Identity::hub(), None, offer) } else { None }
     }
 
     fn is_child(&self, server: &ServerName) -> bool {
@@ -100,12 +102,17 @@ impl Catalog {
     }
 }
 
+fn offer_of(key: &InstanceKey) -> Offer {
+    Offer::new(key.scope.offer())
+}
+
 /// Whether the lists of this instance are nobody's in particular: they are
-/// kept however long nobody looks, since there is one for each server.
+/// kept however long nobody looks, since there is one for each server. What a
+/// client can be asked for is its own to say, so of those there is no end.
 pub(super) fn is_nobodys(key: &InstanceKey) -> bool {
     match &key.scope {
         Scope::Everybody => true,
-        Scope::Identity(identity, _) => *identity == Identity::hub(),
+        Scope::Identity(identity, offer) => *identity == Identity::hub() && offer.is_nothing(),
         Scope::Session(..) => false,
     }
 }

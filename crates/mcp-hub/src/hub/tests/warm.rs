@@ -169,6 +169,25 @@ async fn the_hub_and_the_first_caller_start_one_child() {
 }
 
 #[tokio::test]
+async fn each_kind_of_client_has_lists_of_its_own() {
+    let bench = Bench::new(vec![child("shell", shell())]).await;
+    bench.hub.catalog.warm(&name("shell"), PATIENCE).await;
+    let offer = Offer::new(r#"{"elicitation":{}}"#);
+    let cell_of = |number| {
+        let identity = caller(number).identity().clone();
+        bench.hub.catalog.cell(&bench.hub.upstreams.key(&name("shell"), identity, None, &offer).unwrap())
+    };
+    let first = cell_of(1);
+    assert!(!first.has_lists(), "what others are told may be less");
+    bench.hub.catalog.refresh(&first);
+    first.settled(PATIENCE).await;
+    assert!(first.has_lists());
+    assert!(cell_of(2).has_lists(), "of the same kind");
+    assert_eq!(bench.hub.upstreams().states()[0].instances, 2, "the hub's first, and the caller's");
+    bench.hub.stop().await;
+}
+
+#[tokio::test]
 async fn a_shared_child_is_asked_once_for_everybody() {
     let spec = ServerSpec { instances: Instances::Shared, ..child("shell", shell()) };
     let bench = Bench::new(vec![spec]).await;

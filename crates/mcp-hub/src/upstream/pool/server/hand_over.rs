@@ -16,12 +16,9 @@ impl Server {
     /// what the hub lists. A session over HTTP costs little and is not handed
     /// over.
     pub(super) fn hand_over(&self, slots: &mut Slots, scope: &Scope) -> Option<Arc<Instance>> {
-        let hubs = Scope::Identity(Identity::hub(), Offer::default());
         // A child that was told of other capabilities is another child.
-        if *scope == hubs
-            || scope.offer() != hubs.offer()
-            || !matches!(self.spec.endpoint, Endpoint::Stdio(_))
-        {
+        let hubs = Scope::Identity(Identity::hub(), Offer::new(scope.offer()));
+        if *scope == hubs || !matches!(self.spec.endpoint, Endpoint::Stdio(_)) {
             return None;
         }
         match slots.by_scope.get(&hubs) {
