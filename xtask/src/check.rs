@@ -65,7 +65,7 @@ pub(crate) fn run_steps(steps: &[Step]) -> Result<()> {
 impl Step {
     fn run(self) -> Result<()> {
         match self {
-            Self::Format => run(&mut cargo(["fmt", "--all", "--check"])),
+            Self::Format => format(),
             Self::Layers => layers::check(),
             Self::Unused => unused::check(),
             Self::Typos => run(&mut command(TYPOS.path()?)),
@@ -77,6 +77,12 @@ impl Step {
             Self::Tests => verify::test(&[]),
         }
     }
+}
+
+/// The fuzz targets are a workspace of their own.
+fn format() -> Result<()> {
+    run(&mut cargo(["fmt", "--all", "--check"]))?;
+    run(&mut cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
 }
 
 fn lint() -> std::process::Command {

@@ -9,6 +9,8 @@
 mod bridge;
 mod catalog;
 mod downstream;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hub;
 pub mod jsonrpc;
 mod method;

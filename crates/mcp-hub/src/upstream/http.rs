@@ -29,6 +29,8 @@ pub(super) use answer::MediaType;
 pub(super) use event_stream::EventStream;
 pub(super) use exchange::{cancel, reply_over};
 pub(super) use failure::Failure;
+#[cfg(feature = "fuzzing")]
+pub(crate) use headers::encode as encode_header;
 pub(super) use listen::{ACKNOWLEDGED, subscription};
 pub(super) use reply::reply_to;
 pub(super) use wire::Wire;

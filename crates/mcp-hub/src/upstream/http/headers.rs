@@ -76,7 +76,7 @@ pub(super) fn mirror_method(headers: &mut HeaderMap, method: &str) {
 
 /// A value as a header carries it: as it stands where it is printable ASCII,
 /// else `=?base64?…?=` over its UTF-8.
-pub(super) fn encode(value: &str) -> HeaderValue {
+pub(crate) fn encode(value: &str) -> HeaderValue {
     let printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     let trimmed = value.trim_matches(' ').len() == value.len();
     let looks_encoded = value.starts_with("=?base64?") && value.ends_with("?=");
