@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, GetPromptRequestParams, InputRequiredResult, InputResponses,
@@ -117,21 +118,18 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Legacy era: one request after the other.
+    /// Legacy era: all requests at once, as the questions of the modern era are.
     async fn ask_now(&self, questions: Vec<Question>) -> Result<Answers, Unfinished> {
-        let mut answers = Answers::new();
-        for question in questions {
+        let asked = questions.into_iter().filter_map(|question| {
             let key = question.key.clone();
-            let Some(request) = question.into_server_request() else { continue };
-            let result = self
-                .context
-                .peer
-                .send_request(request)
-                .await
-                .map_err(|error| Unfinished::Refused(format!("The client did not answer: {error}")))?;
-            answers.insert(key, answer_of(&result));
-        }
-        Ok(answers)
+            let request = question.into_server_request()?;
+            Some(async move {
+                let result = self.context.peer.send_request(request).await;
+                let refused = |error| Unfinished::Refused(format!("The client did not answer: {error}"));
+                result.map(|result| (key, answer_of(&result))).map_err(refused)
+            })
+        });
+        Ok(try_join_all(asked).await?.into_iter().collect())
     }
 
     /// Modern era: what was answered is taken, what is still open is asked for.
