@@ -9,12 +9,14 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use trunkline_mcp_hub::jsonrpc::{Fields, Kind, Message, splice, text};
+use trunkline_mcp_hub::jsonrpc::{Fields, Kind, Message, may_have_meta, splice, text};
 
 /// As deep as the hub lets a caller nest.
 const DEEPEST: usize = 128;
 
 const KEYS: [&str; 4] = ["name", "uri", "arguments", "_meta"];
+/// The place of `_meta` among them.
+const META: usize = 3;
 
 fuzz_target!(|input: &[u8]| {
     let bytes = Bytes::copy_from_slice(input);
@@ -67,12 +69,15 @@ fn another_id(message: &Message, whole: &str, mut value: Value) {
 /// Members are found where they stand, and can be replaced.
 fn members(params: &str) {
     let Ok(fields) = Fields::find(params, KEYS) else { return };
+    assert!(fields.raw(META).is_none() || may_have_meta(params), "what is there is suspected");
     for (index, key) in KEYS.into_iter().enumerate() {
         assert_eq!(fields.range(index).map(|range| &params[range]), fields.raw(index));
         let Ok(mut value) = serde_json::from_str::<Value>(params) else { continue };
         assert_eq!(read(fields.raw(index)), value.get(key).cloned());
         if let Ok(string) = fields.string(index) {
             assert_eq!(string.as_deref(), value.get(key).and_then(Value::as_str));
+            let written = string.as_deref().map(text);
+            assert_eq!(written, value.get(key).map(Value::to_string));
         }
         let Some(range) = fields.range(index) else { continue };
         let new = "server__\"\u{1f980}";
