@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use trunkline_model::{Identity, ServerName};
 use trunkline_profiles::Permit;
 
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{Kind, Message};
 
 pub use limits::Limits;
 pub use owner::Owner;
@@ -167,6 +167,25 @@ impl Reply {
 impl std::fmt::Debug for Reply {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Reply")
+    }
+}
+
+impl Exchange {
+    /// The answer to a request of the hub's own, which needs nothing of what
+    /// comes before it: nobody is there who could answer the server's questions.
+    pub(crate) async fn into_answer(self) -> Result<Message, UpstreamError> {
+        let mut open = match self {
+            Self::Done(answer) => return Ok(answer),
+            Self::Open(open) => open,
+        };
+        loop {
+            let message = open.next().await?;
+            match message.kind() {
+                Kind::Result | Kind::Error => return Ok(message),
+                Kind::Request => open.reply().send(http::reply_to(&message)),
+                Kind::Notification => {}
+            }
+        }
     }
 }
 

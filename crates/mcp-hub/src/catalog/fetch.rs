@@ -11,7 +11,7 @@ use super::ListKind;
 use super::lists::Entry;
 use crate::jsonrpc::{Fields, Kind, Message};
 use crate::upstream::pool::Lease;
-use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError, hop};
+use crate::upstream::{self, Era, Outgoing, UpstreamError, hop};
 
 /// More pages than any real server has: a cursor that never ends is a fault.
 const MOST_PAGES: usize = 200;
@@ -78,15 +78,7 @@ async fn ask(
         name: None,
         param_headers: Vec::new(),
     };
-    match lease.call(permit, outgoing).await? {
-        Exchange::Done(message) => Ok(message),
-        Exchange::Open(mut exchange) => loop {
-            let message = exchange.next().await?;
-            if message.method().is_none() {
-                return Ok(message);
-            }
-        },
-    }
+    lease.call(permit, outgoing).await?.into_answer().await
 }
 
 /// Takes the entries of one page; gives the raw text of the next cursor.

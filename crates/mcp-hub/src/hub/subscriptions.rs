@@ -176,7 +176,8 @@ impl Hub {
                 Exchange::Done(message) => Err(NotSubscribed::Refused(message)),
             };
         }
-        let answer = upstream::within(PATIENCE, last_of(exchange)).await.map_err(NotSubscribed::Failed)?;
+        let answer =
+            upstream::within(PATIENCE, exchange.into_answer()).await.map_err(NotSubscribed::Failed)?;
         match answer.kind() {
             crate::jsonrpc::Kind::Error => Err(NotSubscribed::Refused(answer)),
             _ => Ok(Link { lease, listener: None }),
@@ -192,7 +193,7 @@ impl Hub {
                 let permit = hub.guard.housekeeping(&key.server);
                 let ending = async {
                     let exchange = link.lease.call(&permit, legacy("resources/unsubscribe", &own)).await?;
-                    last_of(exchange).await
+                    exchange.into_answer().await
                 };
                 if let Err(error) = upstream::within(PATIENCE, ending).await {
                     tracing::debug!(server = %key.server, %error, "the server did not end a subscription");
@@ -210,20 +211,6 @@ async fn hear(hub: Weak<Hub>, key: InstanceKey, mut open: OpenExchange) {
             Some(UPDATED) => hub.resource_updated(&key, &message),
             Some(_) => {}
             None => return,
-        }
-    }
-}
-
-/// The answer to a request that needs nothing on the way.
-async fn last_of(exchange: Exchange) -> Result<Message, UpstreamError> {
-    let mut open = match exchange {
-        Exchange::Done(message) => return Ok(message),
-        Exchange::Open(open) => open,
-    };
-    loop {
-        let message = open.next().await?;
-        if message.method().is_none() {
-            return Ok(message);
         }
     }
 }

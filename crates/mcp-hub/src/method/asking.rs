@@ -119,12 +119,6 @@ impl Relay {
         Step::Skip
     }
 
-    /// Whether a modern server asks, by its result, a client that is to be
-    /// asked on its stream.
-    pub(super) fn asks_legacy_client(&self, message: &Message) -> bool {
-        self.request.era == Era::Legacy && self.lease.greeting().era == Era::Modern && asks_for_input(message)
-    }
-
     /// Puts what a modern server asks for to a legacy client.
     pub(super) fn begin_round(&mut self, message: &Message) -> Step {
         self.incoming = Incoming::Nothing;
@@ -203,9 +197,11 @@ impl Asking {
     }
 }
 
-/// Whether the answer of a modern server asks for input.
-pub(super) fn asks_for_input(message: &Message) -> bool {
-    message.kind() == Kind::Result
+/// Whether a modern server asks, by its result, a client that is to be asked
+/// on its stream.
+pub(super) fn asks_legacy_client(client: Era, server: Era, message: &Message) -> bool {
+    (client, server) == (Era::Legacy, Era::Modern)
+        && message.kind() == Kind::Result
         && message.payload().is_some_and(|result| {
             let fields = Fields::find(result, ["resultType"]);
             fields.is_ok_and(|fields| fields.raw(0) == Some("\"input_required\""))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
-use super::asking::{Asking, asks_for_input};
+use super::asking::{Asking, asks_legacy_client};
 use super::patience::Patience;
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
@@ -18,7 +18,7 @@ use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, Message, code, may_have_meta, splice, splice_into, text};
+use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -154,7 +154,9 @@ async fn exchange(
         asked = upstream::within(patience, asking) => asked,
     };
     match asked {
-        Ok((Exchange::Done(message), lease)) if !is_for_legacy_client(&request, &message, &lease) => {
+        Ok((Exchange::Done(message), lease))
+            if !asks_legacy_client(request.era, lease.greeting().era, &message) =>
+        {
             conclude::finish(&request, &destination, Some(permit), Ok(message), lease.greeting().era)
         }
         Ok((exchange, lease)) => {
@@ -176,11 +178,6 @@ async fn exchange(
         }
         Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), Era::Legacy),
     }
-}
-
-/// Whether a modern server's answer asks a client that is to be asked on its stream.
-fn is_for_legacy_client(request: &Request, message: &Message, lease: &Lease) -> bool {
-    request.era == Era::Legacy && lease.greeting().era == Era::Modern && asks_for_input(message)
 }
 
 pub(super) fn cancelled(permit: Option<Permit>) -> Answer {

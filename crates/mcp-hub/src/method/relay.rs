@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use trunkline_profiles::Permit;
 
-use super::asking::{Asking, Origin};
+use super::asking::{Asking, Origin, asks_legacy_client};
 use super::forward::{self, Destination};
 use super::patience::Patience;
 use super::patiently::QUEUE;
@@ -188,7 +188,9 @@ impl Relay {
                 }
                 step
             }
-            Ok(message) if self.asks_legacy_client(&message) => self.begin_round(&message),
+            Ok(message) if asks_legacy_client(self.request.era, self.lease.greeting().era, &message) => {
+                self.begin_round(&message)
+            }
             answered => {
                 self.running = None;
                 if let Err(error) = &answered {

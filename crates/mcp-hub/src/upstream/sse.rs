@@ -48,9 +48,9 @@ pub(super) async fn connect(link: Link, wire: Wire) -> Result<Connection, Upstre
     };
     let reader = StopReader(tokio::spawn(reader.run(opened.stream)).abort_handle());
     let id = next_id();
-    let mut answer =
-        send(&wire, &inbox, id, handshake::initialize(id, &offer)).await.map_err(as_handshake(&wire))?;
-    let answer = answer.next().await.map_err(as_handshake(&wire))?;
+    let asked = send(&wire, &inbox, id, handshake::initialize(id, &offer)).await;
+    let asked = asked.map(Exchange::Open).map_err(as_handshake(&wire))?;
+    let answer = asked.into_answer().await.map_err(as_handshake(&wire))?;
     let greeting = handshake::read_initialize(&answer).map_err(|refusal| refused(&wire, refusal.reason))?;
     let accepted = wire.notify(handshake::initialized()).await;
     accepted.map_err(|failure| failure.of_handshake(&wire))?;

@@ -14,7 +14,7 @@ use super::{Launch, StdioConnection};
 use crate::jsonrpc::{Message, code};
 use crate::upstream::handshake::{self, Discovery, MODERN_VERSION, Refusal};
 use crate::upstream::http::subscription;
-use crate::upstream::{Exchange, Greeting, Outgoing, UpstreamError, next_id};
+use crate::upstream::{Greeting, Outgoing, UpstreamError, next_id};
 
 /// Starts the child and completes the handshake. The caller bounds it in
 /// time; dropping it stops the child.
@@ -135,17 +135,8 @@ async fn ask(process: &Process, method: &str, build: impl Fn(u64) -> Bytes) -> R
     let id = next_id();
     let outgoing =
         Outgoing { id, method: method.to_owned(), body: build(id), name: None, param_headers: Vec::new() };
-    let mut open = match process.link.exchange(outgoing).await.map_err(Failure::Link)? {
-        Exchange::Done(answer) => return Ok(answer),
-        Exchange::Open(open) => open,
-    };
-    loop {
-        let message = open.next().await.map_err(Failure::Link)?;
-        // What the child asks before it knows its client is refused by the link.
-        if message.method().is_none() {
-            return Ok(message);
-        }
-    }
+    let answered = async { process.link.exchange(outgoing).await?.into_answer().await };
+    answered.await.map_err(Failure::Link)
 }
 
 async fn refuse(launch: &Launch, process: &Process, reason: String) -> UpstreamError {
