@@ -23,11 +23,13 @@ const SIZES: [usize; 4] = [64, 16, 4, 1];
 const COLUMNS: usize = 6;
 
 /// SQLite looks for a parameter's name in a list of all names, which takes as
-/// long as the square of their number; without names it need not look.
+/// long as the square of their number; without names it need not look. And it
+/// keeps a journal of each statement so that a failed one alone can be undone:
+/// here a failed one undoes its transaction, so `OR FAIL` spares that.
 static FOR_SQLITE: LazyLock<[Arc<str>; SIZES.len()]> =
-    LazyLock::new(|| SIZES.map(|rows| insert_of(rows, |_| "?".to_owned())));
+    LazyLock::new(|| SIZES.map(|rows| insert_of("INSERT OR FAIL", rows, |_| "?".to_owned())));
 static FOR_POSTGRES: LazyLock<[Arc<str>; SIZES.len()]> =
-    LazyLock::new(|| SIZES.map(|rows| insert_of(rows, |number| format!("${number}"))));
+    LazyLock::new(|| SIZES.map(|rows| insert_of("INSERT", rows, |number| format!("${number}"))));
 
 /// Number, time, hash before, hash, payload.
 type PageRow = (i64, i64, Vec<u8>, Vec<u8>, String);
@@ -143,8 +145,8 @@ pub(crate) fn inserts(database: &Database) -> &'static [Arc<str>] {
 }
 
 /// The statement that inserts `rows` rows. Made of parameters only.
-fn insert_of(rows: usize, parameter: impl Fn(usize) -> String) -> Arc<str> {
-    let mut sql = String::from("INSERT INTO audit_event (chain, seq, at, prev_hash, hash, payload) VALUES ");
+fn insert_of(verb: &str, rows: usize, parameter: impl Fn(usize) -> String) -> Arc<str> {
+    let mut sql = format!("{verb} INTO audit_event (chain, seq, at, prev_hash, hash, payload) VALUES ");
     for row in 0..rows {
         let parameters: Vec<String> = (1..=COLUMNS).map(|column| parameter(row * COLUMNS + column)).collect();
         sql.push_str(if row == 0 { "(" } else { ", (" });

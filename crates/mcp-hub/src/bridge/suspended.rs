@@ -13,8 +13,9 @@ use crate::method::Parked;
 
 /// How long a call waits for its client.
 const LIFETIME: Duration = Duration::from_mins(15);
-/// Calls that wait at the same time.
+/// Calls that wait at the same time, in all and of one caller.
 const MOST: usize = 4096;
+const MOST_OF_ONE: usize = 64;
 
 /// The suspended calls, by the handle that their client was given (sealed).
 #[derive(Debug, Default)]
@@ -24,7 +25,8 @@ impl Suspended {
     /// Keeps a call; gives it back when too many wait.
     pub(crate) fn park(&self, handle: Uuid, call: Parked) -> Result<(), Box<Parked>> {
         let mut calls = self.lock();
-        if calls.len() >= MOST {
+        let of_caller = calls.values().filter(|(_, other)| other.identity() == call.identity()).count();
+        if calls.len() >= MOST || of_caller >= MOST_OF_ONE {
             return Err(Box::new(call));
         }
         calls.insert(handle, (Instant::now() + LIFETIME, call));

@@ -69,7 +69,7 @@ impl Incoming {
         }
     }
 
-    async fn next(&mut self) -> Result<Message, UpstreamError> {
+    pub(super) async fn next(&mut self) -> Result<Message, UpstreamError> {
         match self {
             Self::Open(open) => open.next().await,
             Self::Here(_) => match std::mem::replace(self, Self::Nothing) {
@@ -102,7 +102,7 @@ impl Relay {
                     return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
                 }
                 Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
-                Step::Suspended(question) => return self.suspend(vec![question]),
+                Step::Suspended(question) => return self.suspend_with_more(question).await,
             }
         }
     }
@@ -159,7 +159,7 @@ impl Relay {
                     Answer::Message { body, .. } => break body.joined(),
                     Answer::Stream(_) | Answer::Accepted | Answer::Nothing => return,
                 },
-                Step::Suspended(question) => match self.suspend(vec![question]) {
+                Step::Suspended(question) => match self.suspend_with_more(question).await {
                     Answer::Message { body, .. } => break body.joined(),
                     Answer::Stream(_) | Answer::Accepted | Answer::Nothing => return,
                 },

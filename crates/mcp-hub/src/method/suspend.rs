@@ -3,21 +3,28 @@
 //! (2026-07-28, basic/patterns/mrtr).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use trunkline_model::Outcome;
+use trunkline_model::{Identity, Outcome};
 use trunkline_profiles::Permit;
 use uuid::Uuid;
 
 use super::forward::{self, Destination};
 use super::patience::Patience;
 use super::patiently::patiently;
-use super::relay::Relay;
+use super::relay::{Relay, Step};
 use super::{Request, audit_unavailable, conclude, invalid, meta};
 use crate::bridge::{input, state};
 use crate::downstream::answer::{Answer, RpcError, result_message};
-use crate::jsonrpc::{Fields, Message, code};
+use crate::jsonrpc::{Fields, Kind, Message, code, splice};
+
+/// Questions that come within this time of each other are asked together.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// Questions that one call may have open.
+const MOST_QUESTIONS: usize = 16;
 
 /// Something that a legacy server asked.
 #[derive(Debug)]
@@ -38,18 +45,60 @@ pub(crate) struct Parked {
     questions: Vec<Question>,
 }
 
+impl Parked {
+    /// Whose call it is.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.relay.request.caller.identity()
+    }
+}
+
 impl Question {
     pub(super) fn of(message: &Message) -> Self {
         Self {
             key: format!("ask-{}", Uuid::now_v7().simple()),
             server_id: message.id().unwrap_or("null").to_owned(),
             method: message.method().unwrap_or_default().to_owned(),
-            params: message.payload().map(str::to_owned),
+            params: message.payload().map(without_hop),
         }
     }
 }
 
+/// The parameters of a question, less what their `_meta` says of the hop from
+/// the server to the hub.
+fn without_hop(params: &str) -> String {
+    let Ok(fields) = Fields::find(params, ["_meta"]) else { return params.to_owned() };
+    let (Some(members), Some(place)) = (fields.raw(0), fields.range(0)) else { return params.to_owned() };
+    let passing = meta::rewritten(Some(members), None, None).unwrap_or_else(|| "{}".to_owned());
+    splice(params, &[(place, &passing)])
+}
+
 impl Relay {
+    /// [`Self::suspend`], with what else the server asks at the same time: its
+    /// questions come one after the other, and the client is asked once.
+    pub(super) async fn suspend_with_more(mut self, first: Question) -> Answer {
+        let mut questions = vec![first];
+        while let Ok(next) = timeout(AT_ONCE, self.incoming.next()).await {
+            match next {
+                Ok(message) if message.kind() == Kind::Request => match self.asked(&message) {
+                    Step::Suspended(question) => questions.push(question),
+                    Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
+                    _ => {}
+                },
+                // The client has no stream on which it would see them.
+                Ok(message) if message.kind() == Kind::Notification => {}
+                // The server needs no answers after all.
+                answered => {
+                    let era = self.lease.greeting().era;
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
+                }
+            }
+            if questions.len() == MOST_QUESTIONS {
+                break;
+            }
+        }
+        self.suspend(questions)
+    }
+
     /// Lets the call wait, and asks the client by the answer to its request.
     pub(super) fn suspend(mut self, questions: Vec<Question>) -> Answer {
         let (request, permit) = (Arc::clone(&self.request), self.permit.take());
@@ -120,8 +169,18 @@ pub(super) fn arguments_of(request: &Request) -> Option<String> {
 }
 
 fn cannot_wait() -> RpcError {
-    RpcError::new(
-        code::INTERNAL_ERROR,
-        "the server asks something, and too many calls wait for their clients",
-    )
+    RpcError::new(code::INTERNAL_ERROR, "the server asks something, and too many calls wait for their client")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_loses_what_speaks_of_one_hop_and_nothing_else() {
+        let params = r#"{"message":"x","_meta":{"progressToken":3,"vendor/y":1e2},"z":[]}"#;
+        assert_eq!(without_hop(params), r#"{"message":"x","_meta":{"vendor/y":1e2},"z":[]}"#);
+        assert_eq!(without_hop(r#"{"_meta":{"progressToken":3}}"#), r#"{"_meta":{}}"#);
+        assert_eq!(without_hop(r#"{"message":"x"}"#), r#"{"message":"x"}"#);
+    }
 }

@@ -52,7 +52,7 @@ impl Lines {
         let mut most = CHUNK.min(left);
         loop {
             let bytes = read_at(&mut self.file, self.offset, most)?;
-            match bytes.iter().rposition(|byte| *byte == b'\n') {
+            match memchr::memrchr(b'\n', &bytes) {
                 Some(last) => return self.rows_of(&bytes[..last]).map(Some),
                 None if most == left || (bytes.len() as u64) < most => return Ok(None),
                 None => most = most.saturating_mul(2).min(left),
@@ -63,7 +63,12 @@ impl Lines {
     fn rows_of(&self, lines: &[u8]) -> io::Result<JournalBatch> {
         let (mut rows, mut prev_hash) = (Vec::new(), self.prev_hash);
         let mut end = self.offset;
-        for text in lines.split(|byte| *byte == b'\n') {
+        let mut rest = lines;
+        loop {
+            let (text, more) = match memchr::memchr(b'\n', rest) {
+                Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+                None => (rest, None),
+            };
             let Some(row) = line::read(self.chain, prev_hash, text) else {
                 if rows.is_empty() {
                     return Err(io::Error::new(
@@ -77,6 +82,10 @@ impl Lines {
             prev_hash = row.hash;
             end += text.len() as u64 + 1;
             rows.push(row);
+            match more {
+                Some(more) => rest = more,
+                None => break,
+            }
         }
         Ok(JournalBatch { rows, end })
     }
