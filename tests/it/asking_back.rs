@@ -143,6 +143,29 @@ async fn who_subscribed_hears_of_a_resource_and_others_do_not() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_outlives_the_child_that_took_it() -> Result<()> {
+    for era in ["legacy", "modern"] {
+        let program = trunkline_tests::hub::built(trunkline_tests::reference_server::PROGRAM)?;
+        let hub = TestHub::start(&format!(
+            "servers:\n  reference: {{ command: {program:?}, args: [--stdio, --era, {era}] }}\nprofiles:\n  \
+             team: {{ auth: api_key, servers: {{ reference: {{ prefix: \"\" }} }} }}\n"
+        ))
+        .await?;
+        let client =
+            LegacyClient::connect(hub.endpoint("team").with_key(&hub.create_key("team").await?)).await?;
+        let mut stream = client.listen().await?;
+        client.request("resources/subscribe", WATCHED).await?.result_value().context(era)?;
+        let crashed = client.request("tools/call", &call_params("crash", "{}")).await?;
+        ensure!(crashed.result_value().is_err(), "{era}: the child lives");
+        // What changed while there was no child is not known, so the client is told.
+        until_updated(&mut stream).await.with_context(|| format!("{era}: after the crash"))?;
+        client.request("tools/call", &call_params("update_resource", "{}")).await?.result_value()?;
+        until_updated(&mut stream).await.with_context(|| format!("{era}: from the new child"))?;
+    }
+    Ok(())
+}
+
 async fn until_updated(stream: &mut Streaming) -> Result<()> {
     loop {
         let message = heard(stream).await?;

@@ -34,6 +34,7 @@ use crate::upstream::pool::{self, Upstreams};
 use crate::upstream::{InstanceKey, Offer, ServerEvent, UpstreamError};
 use views::{ViewCell, ViewKey};
 
+pub(crate) use follow::is_of_instance;
 pub use inspect::{Missing, Probe, ShownTool};
 pub(crate) use subscriptions::NotSubscribed;
 use subscriptions::Subscriptions;

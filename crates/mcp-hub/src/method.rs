@@ -19,7 +19,7 @@ mod resource;
 mod subscribe;
 mod suspend;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, StatusCode};
 use trunkline_model::{Action, Caller, Decision, Reason, Timestamp};
@@ -55,6 +55,8 @@ pub(crate) struct Request {
     pub takes_stream: bool,
     /// The headers with which a modern client repeats arguments of a tool.
     pub param_headers: HeaderMap,
+    /// See [`Request::offer`].
+    pub offer: OnceLock<Offer>,
 }
 
 impl Request {
@@ -85,10 +87,11 @@ impl Request {
 
     /// What legacy servers are told that the client can be asked for.
     pub(crate) fn offer(&self) -> Offer {
-        match (&self.session, self.era) {
+        let offer = || match (&self.session, self.era) {
             (Some(session), Era::Legacy) => session.offer(),
             _ => Offer::new(&offered(self.declared())),
-        }
+        };
+        self.offer.get_or_init(offer).clone()
     }
 
     fn asked(&self, kind: Kind, action: Action) -> Asked {

@@ -1,7 +1,7 @@
 //! `/mcp/{profile}`: streamable HTTP in both eras (2026-07-28 and 2025-11-25,
 //! basic/transports).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{Request as HttpRequest, State};
@@ -181,6 +181,7 @@ pub(crate) fn request(
         session,
         takes_stream,
         param_headers: HeaderMap::new(),
+        offer: OnceLock::new(),
     }
 }
 

@@ -89,6 +89,7 @@ impl Bench {
             session: None,
             takes_stream: false,
             param_headers: http::HeaderMap::new(),
+            offer: std::sync::OnceLock::new(),
         }
     }
 }

@@ -58,24 +58,30 @@ impl Hub {
 pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKey, ServerEvent)>) {
     while let Some((key, event)) = arriving.recv().await {
         match event {
-            ServerEvent::Notification(message) => {
-                let changed = ListKind::ALL.iter().any(|kind| message.method() == Some(kind.changed()));
-                if changed {
-                    hub.catalog.changed(&key);
-                } else if message.method() == Some(UPDATED) {
-                    hub.resource_updated(&key, &message);
-                } else {
-                    hub.pass_on(&key, &message);
-                }
-            }
+            ServerEvent::Notification(message) => hub.heard(&key, &message),
             ServerEvent::Closed { reason } => {
                 tracing::info!(server = %key.server, reason, "the connection to a server ended");
+                hub.subscribe_again(&key);
             }
         }
     }
 }
 
+/// Whether a notification is about an instance, whatever request was under way.
+pub(crate) fn is_of_instance(method: &str) -> bool {
+    method == UPDATED || ListKind::ALL.iter().any(|kind| kind.changed() == method)
+}
+
 impl Hub {
+    /// Takes what an instance said, and gives it to whom it concerns.
+    pub(crate) fn heard(self: &Arc<Self>, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        match message.method() {
+            Some(UPDATED) => self.resource_updated(key, message),
+            Some(method) if is_of_instance(method) => self.catalog.changed(key),
+            _ => self.pass_on(key, message),
+        }
+    }
+
     /// Gives a notification to the legacy sessions that the instance serves.
     fn pass_on(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         let is_log = match message.method() {

@@ -93,6 +93,18 @@ impl Subscriptions {
         self.lock().extract_if(|_, entry| unwanted(entry)).collect()
     }
 
+    /// Takes out what was subscribed to at an instance that has ended, for
+    /// those who still want it.
+    fn take(&self, key: &InstanceKey) -> Vec<(Place, Vec<Want>)> {
+        let ended: Vec<_> = self.lock().extract_if(|(place, _), _| place == key).collect();
+        ended
+            .into_iter()
+            .map(|(place, entry)| {
+                (place, std::mem::take(&mut *entry.wanted.lock().unwrap_or_else(PoisonError::into_inner)))
+            })
+            .collect()
+    }
+
     /// Tells everybody who wants `uri` of this instance that it has changed.
     fn tell(&self, key: &InstanceKey, uri: &str) {
         let all = self.lock();
@@ -139,6 +151,26 @@ impl Hub {
             want.subscriber.ptr_eq(&of_subscriber) && shown.is_none_or(|shown| want.shown == shown)
         });
         self.end_all(gone);
+    }
+
+    /// Subscribes again to what was subscribed to at an instance that has
+    /// ended. What changed meanwhile is not known: everybody is told so.
+    pub(super) fn subscribe_again(self: &Arc<Self>, key: &InstanceKey) {
+        for ((key, own), wanted) in self.subscriptions.take(key) {
+            let hub = Arc::clone(self);
+            self.tasks.spawn_until_stop(async move {
+                for Want { subscriber, shown } in wanted {
+                    let Some(subscriber) = subscriber.upgrade() else { continue };
+                    let subscribed = hub.subscribe(key.clone(), own.clone(), shown.clone(), &subscriber).await;
+                    match subscribed {
+                        Ok(()) => subscriber.resource_updated(shown),
+                        Err(error) => {
+                            tracing::warn!(server = %key.server, ?error, "a subscription to a resource is lost");
+                        }
+                    }
+                }
+            });
+        }
     }
 
     /// Ends the subscriptions of clients that have gone.

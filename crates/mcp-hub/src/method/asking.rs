@@ -29,6 +29,8 @@ pub(super) enum Origin {
     Request(String),
     /// The input of this key.
     Input(String),
+    /// A round in which the server asked for nothing.
+    Nothing,
 }
 
 /// The questions that a client has open in the course of one request.
@@ -155,7 +157,7 @@ impl Relay {
         Step::Forward(questions)
     }
 
-    /// Takes one answer of a round; with the last one the request is made again.
+    /// Takes one answer of a round; the last one ends it.
     pub(super) async fn round_answered(&mut self, key: String, answer: &Message) -> Step {
         if answer.kind() == Kind::Error {
             let words = answer.payload().unwrap_or_default();
@@ -163,12 +165,12 @@ impl Relay {
                 "the client did not give what the server asked for: {words}"
             )));
         }
-        if !key.is_empty() {
-            self.asking.answers.push((key, answer.payload().unwrap_or("{}").to_owned()));
-        }
-        if self.asking.is_open() {
-            return Step::Skip;
-        }
+        self.asking.answers.push((key, answer.payload().unwrap_or("{}").to_owned()));
+        if self.asking.is_open() { Step::Skip } else { self.end_round().await }
+    }
+
+    /// Makes the request again, with the answers of this round.
+    pub(super) async fn end_round(&mut self) -> Step {
         let members = retry_members(&self.asking.answers, self.asking.state.as_deref());
         let Some(permit) = &self.permit else { return unreadable() };
         self.patience.renew();
@@ -192,8 +194,7 @@ impl Relay {
 impl Asking {
     /// A round without questions is answered at once.
     fn put_nothing(&mut self) {
-        let nothing = Message::parse(Bytes::from_static(br#"{"jsonrpc":"2.0","id":0,"result":{}}"#)).ok();
-        self.open.push(Box::pin(async move { (Origin::Input(String::new()), nothing) }));
+        self.open.push(Box::pin(std::future::ready((Origin::Nothing, None))));
     }
 }
 

@@ -16,6 +16,7 @@ use super::suspend::Question;
 use super::{Request, audit_unavailable, conclude, logging};
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
+use crate::hub::is_of_instance;
 use crate::jsonrpc::{Fields, Kind, Message, splice};
 use crate::upstream::pool::Lease;
 use crate::upstream::{Era, Exchange, OpenExchange, UpstreamError};
@@ -69,7 +70,7 @@ impl Incoming {
         }
     }
 
-    pub(super) async fn next(&mut self) -> Result<Message, UpstreamError> {
+    async fn next(&mut self) -> Result<Message, UpstreamError> {
         match self {
             Self::Open(open) => open.next().await,
             Self::Here(_) => match std::mem::replace(self, Self::Nothing) {
@@ -168,7 +169,7 @@ impl Relay {
         let _ = sender.send(last).await;
     }
 
-    async fn step(&mut self) -> Step {
+    pub(super) async fn step(&mut self) -> Step {
         let next = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Step::Cancelled,
@@ -217,6 +218,11 @@ impl Relay {
                 };
                 if passes { passed(message.bytes()) } else { Step::Skip }
             }
+            // Who hears of them is not who happens to call.
+            Some(method) if is_of_instance(method) => {
+                self.request.hub.heard(&self.lease.key(), message);
+                Step::Skip
+            }
             // The server takes a question back.
             Some("notifications/cancelled") => {
                 self.asking.taken_back(message).map_or(Step::Skip, |word| Step::Forward(vec![word]))
@@ -243,6 +249,7 @@ impl Relay {
                 Step::Skip
             }
             (Origin::Input(key), Some(answer)) => self.round_answered(key, &answer).await,
+            (Origin::Nothing, _) => self.end_round().await,
             // The session has ended, and its requests are cancelled with it.
             (_, None) => Step::Skip,
         };

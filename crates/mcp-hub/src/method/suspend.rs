@@ -19,7 +19,7 @@ use super::relay::{Relay, Step};
 use super::{Request, audit_unavailable, conclude, invalid, meta};
 use crate::bridge::{input, state};
 use crate::downstream::answer::{Answer, RpcError, result_message};
-use crate::jsonrpc::{Fields, Kind, Message, code, splice};
+use crate::jsonrpc::{Fields, Message, code, splice};
 
 /// Questions that come within this time of each other are asked together.
 const AT_ONCE: Duration = Duration::from_millis(50);
@@ -77,23 +77,20 @@ impl Relay {
     /// questions come one after the other, and the client is asked once.
     pub(super) async fn suspend_with_more(mut self, first: Question) -> Answer {
         let mut questions = vec![first];
-        while let Ok(next) = timeout(AT_ONCE, self.incoming.next()).await {
-            match next {
-                Ok(message) if message.kind() == Kind::Request => match self.asked(&message) {
-                    Step::Suspended(question) => questions.push(question),
-                    Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
-                    _ => {}
-                },
+        while questions.len() < MOST_QUESTIONS
+            && let Ok(step) = timeout(AT_ONCE, self.step()).await
+        {
+            match step {
+                Step::Suspended(question) => questions.push(question),
                 // The client has no stream on which it would see them.
-                Ok(message) if message.kind() == Kind::Notification => {}
+                Step::Forward(_) | Step::Skip => {}
+                Step::Cancelled => return forward::cancelled(self.permit),
+                Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
                 // The server needs no answers after all.
-                answered => {
+                Step::Answered(answered) => {
                     let era = self.lease.greeting().era;
                     return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
                 }
-            }
-            if questions.len() == MOST_QUESTIONS {
-                break;
             }
         }
         self.suspend(questions)

@@ -133,13 +133,13 @@ impl Task {
     async fn try_to_move_all(&mut self) -> Result<(), AuditUnavailable> {
         loop {
             let next = self.reader.peek().map_err(|error| AuditUnavailable::because(&error))?;
-            let Some(mut batch) = next else { return Ok(()) };
-            self.append(&mut batch).await?;
+            let Some(batch) = next else { return Ok(()) };
+            self.append(&batch).await?;
             self.reader.forget(&batch);
         }
     }
 
-    async fn append(&mut self, batch: &mut JournalBatch) -> Result<(), AuditUnavailable> {
+    async fn append(&mut self, batch: &JournalBatch) -> Result<(), AuditUnavailable> {
         let unavailable = |error: StoreError| AuditUnavailable::because(&error);
         let audit = self.store.audit();
         let mut missing = batch.rows.as_slice();

@@ -1,5 +1,5 @@
 //! The writing end: hashes each event into the chain and appends it to the
-//! journal, where it happened. Nobody is woken and nothing is waited for.
+//! journal, where it happened. Nothing is waited for.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -12,7 +12,7 @@ use trunkline_model::ServerSpec;
 use trunkline_profiles::Permit;
 
 use super::server::Server;
-use crate::upstream::{Connection, Exchange, Outgoing, Owner, UpstreamError};
+use crate::upstream::{Connection, Exchange, InstanceKey, Outgoing, Owner, UpstreamError};
 
 /// How long whoever caused a start has to take what it brought, in milliseconds.
 const FIRST_USE: u64 = 1000;
@@ -113,6 +113,11 @@ pub struct Lease {
 impl Lease {
     pub fn spec(&self) -> &ServerSpec {
         self.place.server.spec()
+    }
+
+    /// Which instance it is of.
+    pub fn key(&self) -> Arc<InstanceKey> {
+        self.instance.owner.key()
     }
 
     /// [`Connection::call`], with what it says about the server noted. After
