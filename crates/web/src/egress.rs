@@ -7,13 +7,15 @@
 mod address;
 mod connector;
 mod error;
+mod http1;
 mod resolver;
 mod response;
+mod target;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, header};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -27,8 +29,10 @@ use url::Url;
 pub use address::is_public;
 pub use error::EgressError;
 pub use response::Response;
+pub use target::Target;
 
 use connector::Bounded;
+use http1::Origins;
 use resolver::Resolver;
 
 /// For TCP, over all addresses of a name.
@@ -36,9 +40,6 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(5);
 /// From the name to a connection that takes requests: room for a resolver
 /// that asks twice, TCP and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Shorter than what common servers keep, so that we rarely meet a connection just being closed.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-const POOL_IDLE_PER_HOST: usize = 256;
 
 /// The outbound client could not be made.
 #[derive(Debug, Error)]
@@ -55,7 +56,10 @@ pub enum EgressBuildError {
 /// calls sets one.
 #[derive(Debug, Clone)]
 pub struct Egress {
+    /// For `https`, where HTTP/2 may be agreed on.
     client: Client<Bounded<HttpsConnector<HttpConnector<Resolver>>>, Full<Bytes>>,
+    /// For `http`.
+    origins: Origins,
     only_public: bool,
 }
 
@@ -90,11 +94,12 @@ impl Egress {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(TCP_TIMEOUT));
+        let plain = Bounded { inner: connector.clone(), patience: CONNECT_TIMEOUT };
         let tls = ClientConfig::with_platform_verifier()
             .map_err(|error| EgressBuildError::Client(error.to_string()))?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
-            .https_or_http()
+            .https_only()
             .enable_http1()
             .enable_http2()
             .wrap_connector(connector);
@@ -102,10 +107,19 @@ impl Egress {
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST)
+            .pool_idle_timeout(http1::IDLE_TIMEOUT)
+            .pool_max_idle_per_host(http1::IDLE_PER_ORIGIN)
             .build(connector);
-        Ok(Self { client, only_public })
+        Ok(Self { client, origins: Origins::new(plain), only_public })
+    }
+
+    /// What requests to `url` go to. The targets of one origin share its connections.
+    ///
+    /// # Errors
+    /// [`EgressError::Refused`] for a URL that is not called.
+    pub fn target(&self, url: &Url) -> Result<Target, EgressError> {
+        target::check(url, self.only_public)?;
+        Target::new(url, &self.origins)
     }
 
     /// Sends one request and waits for the head of its answer.
@@ -116,44 +130,29 @@ impl Egress {
     pub async fn request(
         &self,
         method: Method,
-        url: &Url,
+        target: &Target,
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Response, EgressError> {
-        self.check(url)?;
-        let uri: Uri = url.as_str().parse().map_err(|_| EgressError::Refused {
-            target: error::target_of(url),
-            reason: "the URL cannot be sent as it is",
-        })?;
         let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
         *request.method_mut() = method;
-        *request.uri_mut() = uri.clone();
+        *request.uri_mut() = target.parts().uri.clone();
         *request.headers_mut() = headers;
-        match self.client.request(request).await {
-            Ok(response) => Ok(Response::new(response, uri)),
-            Err(error) => Err(EgressError::of_request(&error, url)),
-        }
-    }
-
-    /// What the resolver never sees: the connector takes an address literal as it is.
-    fn check(&self, url: &Url) -> Result<(), EgressError> {
-        let refuse = |reason| Err(EgressError::Refused { target: error::target_of(url), reason });
-        if !matches!(url.scheme(), "http" | "https") {
-            return refuse("only http and https are called");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return refuse("the URL has user information");
-        }
-        let literal_is_public = match url.host() {
-            Some(url::Host::Ipv4(address)) => is_public(address.into()),
-            Some(url::Host::Ipv6(address)) => is_public(address.into()),
-            Some(url::Host::Domain(_)) => true,
-            None => return refuse("the URL has no host"),
+        let Some(plain) = &target.parts().plain else {
+            // On the heap: the future of a plain request is moved often and stays small.
+            return match Box::pin(self.client.request(request)).await {
+                Ok(response) => Ok(Response::new(response, target)),
+                Err(error) => Err(EgressError::of_request(&error, error.is_connect(), target)),
+            };
         };
-        if self.only_public && !literal_is_public {
-            return refuse(resolver::NOT_PUBLIC);
+        request.headers_mut().insert(header::HOST, plain.host.clone());
+        match plain.origin.exchange(request).await {
+            Ok((response, live)) => Ok(Response::driven(response, target, live)),
+            Err(error) => {
+                let unreached = matches!(error, http1::ExchangeError::Connect(_));
+                Err(EgressError::of_request(&error, unreached, target))
+            }
         }
-        Ok(())
     }
 }
 

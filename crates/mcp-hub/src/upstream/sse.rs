@@ -37,7 +37,8 @@ impl Drop for StopReader {
 /// Opens the stream and completes the handshake over it.
 pub(super) async fn connect(link: Link, wire: Wire) -> Result<Connection, UpstreamError> {
     let opened = stream::open(&wire).await.map_err(|failure| failure.of_handshake(&wire))?;
-    let wire = Arc::new(wire.at(opened.endpoint));
+    let wire = wire.clone().at(&opened.endpoint).map_err(|failure| failure.of_handshake(&wire))?;
+    let wire = Arc::new(wire);
     let inbox = Arc::new(Inbox::default());
     let offer = link.key.scope.offer().to_owned();
     let reader = stream::Reader {

@@ -18,6 +18,7 @@ use anyhow::{Context as _, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::io::{self, AsyncRead, AsyncWrite};
 use trunkline_web::Egress;
+use trunkline_web::egress::Target;
 use url::Url;
 
 use super::connect::variable_name;
@@ -66,15 +67,16 @@ pub(super) async fn run(args: &ProxyArgs) -> anyhow::Result<Outcome> {
     for (name, value) in &args.headers {
         headers.append(name, value.clone());
     }
-    let endpoint = Endpoint { url: args.url.clone(), headers, key_env: args.key_env.clone() };
-    relay(endpoint, Egress::upstream()?, io::stdin(), io::stdout()).await?;
+    let egress = Egress::upstream()?;
+    let endpoint = Endpoint { target: egress.target(&args.url)?, headers, key_env: args.key_env.clone() };
+    relay(endpoint, egress, io::stdin(), io::stdout()).await?;
     Ok(Outcome::Done)
 }
 
 /// Where messages go.
 #[derive(Debug)]
 struct Endpoint {
-    url: Url,
+    target: Target,
     /// Sent with every request.
     headers: HeaderMap,
     /// Where the key comes from, for messages about it.

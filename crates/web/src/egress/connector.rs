@@ -24,7 +24,7 @@ pub(super) struct ConnectTimedOut {
     patience: Duration,
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<C> Service<Uri> for Bounded<C>
 where

@@ -2,10 +2,10 @@
 
 use std::error::Error as StdError;
 
-use http::Uri;
 use thiserror::Error;
 use url::Url;
 
+use super::Target;
 use super::resolver::{NOT_PUBLIC, NotPublic};
 
 /// A failed outbound request. Its words name scheme, host and port of the
@@ -39,14 +39,14 @@ impl EgressError {
         }
     }
 
-    pub(super) fn of_request(error: &hyper_util::client::legacy::Error, url: &Url) -> Self {
-        let target = target_of(url);
+    pub(super) fn of_request(error: &(dyn StdError + 'static), unreached: bool, target: &Target) -> Self {
+        let target = target.name();
         if find::<NotPublic>(error).is_some() {
             return Self::Refused { target, reason: NOT_PUBLIC };
         }
         let detail = chain(error);
         // hyper calls a request cancelled when it gave it back without a byte written.
-        let unsent = error.is_connect() || find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
+        let unsent = unreached || find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
         if unsent { Self::Unreachable { target, detail } } else { Self::NoAnswer { target, detail } }
     }
 
@@ -61,12 +61,6 @@ pub(super) fn target_of(url: &Url) -> String {
         url::Origin::Tuple(..) => url.origin().ascii_serialization(),
         url::Origin::Opaque(_) => format!("a {} URL", url.scheme()),
     }
-}
-
-/// As [`target_of`], of the same URL as it was sent.
-pub(super) fn target_of_uri(uri: &Uri) -> String {
-    let (scheme, authority) = (uri.scheme_str().unwrap_or_default(), uri.authority());
-    format!("{scheme}://{}", authority.map_or("", http::uri::Authority::as_str))
 }
 
 /// The innermost reason says what an operator can act on; the outer ones

@@ -1,27 +1,60 @@
 //! The answer to an outbound request.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream};
-use http::{HeaderMap, StatusCode, Uri};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use super::error::{EgressError, target_of_uri};
+use super::http1::Live;
+use super::{EgressError, Target};
 
 /// Status and headers, and a body that is read as it comes.
 #[derive(Debug)]
 pub struct Response {
     inner: http::Response<Incoming>,
-    uri: Uri,
+    target: Target,
+    /// The connection that brings the rest of the body, when nothing else drives it.
+    driven: Option<Live>,
     /// Bytes that the body may still have.
     left: u64,
     limit: u64,
 }
 
 impl Response {
-    pub(super) fn new(inner: http::Response<Incoming>, uri: Uri) -> Self {
-        Self { inner, uri, left: u64::MAX, limit: u64::MAX }
+    pub(super) fn new(inner: http::Response<Incoming>, target: &Target) -> Self {
+        Self { inner, target: target.clone(), driven: None, left: u64::MAX, limit: u64::MAX }
+    }
+
+    /// An answer that comes over `live`.
+    pub(super) fn driven(inner: http::Response<Incoming>, target: &Target, live: Live) -> Self {
+        let mut answer = Self::new(inner, target);
+        answer.driven = Some(live);
+        if answer.inner.body().is_end_stream() {
+            answer.release();
+        }
+        answer
+    }
+
+    /// Gives the connection back, which has brought the whole body.
+    fn release(&mut self) {
+        if let Some(live) = self.driven.take()
+            && let Some(plain) = &self.target.parts().plain
+        {
+            plain.origin.keep(live);
+        }
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let body = self.inner.body_mut();
+        match &mut self.driven {
+            Some(live) => live.poll_frame(body, context),
+            None => Pin::new(body).poll_frame(context),
+        }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -50,10 +83,14 @@ impl Response {
     /// [`EgressError::BrokenAnswer`], or [`EgressError::TooLarge`] beyond the limit.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         loop {
-            let frame = match self.inner.body_mut().frame().await {
+            let frame = poll_fn(|context| self.poll_frame(context)).await;
+            if frame.is_none() || self.inner.body().is_end_stream() {
+                self.release();
+            }
+            let frame = match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Err(EgressError::of_answer(&error, target_of_uri(&self.uri))),
+                Some(Err(error)) => return Err(EgressError::of_answer(&error, self.target.name())),
             };
             // Trailers say nothing that we use.
             if let Ok(chunk) = frame.into_data() {
@@ -92,6 +129,6 @@ impl Response {
     }
 
     fn too_large(&self, limit: u64) -> EgressError {
-        EgressError::TooLarge { target: target_of_uri(&self.uri), limit }
+        EgressError::TooLarge { target: self.target.name(), limit }
     }
 }

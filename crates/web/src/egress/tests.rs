@@ -5,6 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -31,7 +32,7 @@ async fn served(app: Router) -> Url {
 }
 
 async fn fetch(egress: &Egress, url: &Url) -> Result<Response, EgressError> {
-    egress.request(Method::GET, url, HeaderMap::new(), None).await
+    egress.request(Method::GET, &egress.target(url)?, HeaderMap::new(), None).await
 }
 
 #[tokio::test]
@@ -43,7 +44,9 @@ async fn method_headers_and_body_go_out_and_the_answer_comes_back() {
     let headers =
         HeaderMap::from_iter([(http::HeaderName::from_static("x-sent"), "1".parse().expect("a value"))]);
     let body = Some(Bytes::from_static(b"{}"));
-    let answer = upstream().request(Method::POST, &url, headers, body).await.expect("an answer");
+    let egress = upstream();
+    let target = egress.target(&url).expect("a target");
+    let answer = egress.request(Method::POST, &target, headers, body).await.expect("an answer");
     assert_eq!(answer.status(), 202);
     assert_eq!(answer.headers()["x-seen"], "1");
     assert_eq!(answer.bytes(100).await.expect("a body"), "POST {}");
@@ -167,4 +170,111 @@ async fn other_schemes_and_user_information_are_refused() {
         assert!(matches!(error, EgressError::Refused { .. }), "{error:?}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
+}
+
+/// Serves `app` and counts the connections that are made and those that end.
+async fn counted(app: Router) -> (Url, watch::Receiver<(usize, usize)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (counts, seen) = watch::channel((0, 0));
+    let counts = std::sync::Arc::new(counts);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counts.send_modify(|(made, _)| *made += 1);
+            let service = hyper_util::service::TowerToHyperService::new(app.clone());
+            let counts = std::sync::Arc::clone(&counts);
+            tokio::spawn(async move {
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+                let _ = connection.await;
+                counts.send_modify(|(_, ended)| *ended += 1);
+            });
+        }
+    });
+    (format!("http://{address}/").parse().expect("a URL"), seen)
+}
+
+fn several_bodies() -> Router {
+    let pieces = get(async || Body::from_stream(stream::iter(["abc", "def"].map(Ok::<_, std::io::Error>))));
+    let large = get(async || vec![b'x'; 1_000_000]);
+    let never = get(async || Body::from_stream(stream::pending::<Result<&str, std::io::Error>>()));
+    Router::new()
+        .route("/", get(async || "abcdef"))
+        .route("/none", get(async || StatusCode::ACCEPTED))
+        .route("/pieces", pieces)
+        .route("/large", large)
+        .route("/never", never)
+}
+
+#[tokio::test]
+async fn one_connection_serves_requests_that_follow_each_other() {
+    let (url, seen) = counted(several_bodies()).await;
+    let egress = upstream();
+    let _kept = egress.target(&url).expect("a target");
+    // More often than a task may go on without giving way.
+    for _ in 0..300 {
+        let answer = fetch(&egress, &url).await.expect("an answer");
+        assert_eq!(answer.bytes(100).await.expect("a body"), "abcdef");
+    }
+    for (path, length) in [("/none", 0), ("/pieces", 6), ("/large", 1_000_000), ("/", 6)] {
+        let answer = fetch(&egress, &url.join(path).expect("a URL")).await.expect("an answer");
+        assert_eq!(answer.bytes(2_000_000).await.expect("a body").len(), length, "{path}");
+    }
+    assert_eq!(*seen.borrow(), (1, 0));
+}
+
+#[tokio::test]
+async fn requests_at_once_have_a_connection_each() {
+    let (url, seen) = counted(several_bodies()).await;
+    let egress = upstream();
+    let answers = futures_util::future::join_all((0..8).map(|_| fetch(&egress, &url))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(seen.borrow().0, 8);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_given_up_ends_its_connection() {
+    let (url, mut seen) = counted(several_bodies()).await;
+    let answer = fetch(&upstream(), &url.join("/never").expect("a URL")).await.expect("a head");
+    assert_eq!(*seen.borrow(), (1, 0));
+    drop(answer);
+    seen.wait_for(|counts| *counts == (1, 1)).await.expect("it ended");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_loses_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url: Url = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URL");
+    let (closed, mut is_closed) = watch::channel(0);
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut head = [0; 16];
+            stream.read_exact(&mut head).await.expect("a head");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("sent");
+            drop(stream);
+            closed.send_modify(|closed| *closed += 1);
+        }
+    });
+    let egress = upstream();
+    let _kept = egress.target(&url).expect("a target");
+    for answered in 1..=2 {
+        let answer = fetch(&egress, &url).await.expect("an answer");
+        assert_eq!(answer.bytes(100).await.expect("a body"), "ok");
+        is_closed.wait_for(|closed| *closed == answered).await.expect("a server");
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_after_a_while() {
+    let (url, mut seen) = counted(several_bodies()).await;
+    let egress = upstream();
+    let target = egress.target(&url).expect("a target");
+    let answer = egress.request(Method::GET, &target, HeaderMap::new(), None).await.expect("an answer");
+    answer.bytes(100).await.expect("a body");
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(2 * http1::IDLE_TIMEOUT).await;
+    tokio::time::resume();
+    seen.wait_for(|counts| *counts == (1, 1)).await.expect("it ended");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use trunkline_model::ServerName;
-use trunkline_web::egress::{Egress, Response};
+use trunkline_web::egress::{Egress, Response, Target};
 use url::Url;
 
 use super::{Failure, Link, headers};
@@ -21,7 +21,7 @@ const SIDE_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(in crate::upstream) struct Wire {
     pub(in crate::upstream) server: ServerName,
-    url: Url,
+    target: Target,
     egress: Egress,
     headers: HeaderMap,
     speaks: Speaks,
@@ -49,10 +49,11 @@ impl Wire {
         let unusable = |reason| UpstreamError::Unreachable { server: link.key.server.clone(), reason };
         let url = Url::parse(&link.endpoint.url)
             .map_err(|fault| unusable(format!("its URL cannot be used: {fault}")))?;
+        let target = link.egress.target(&url).map_err(|fault| unusable(fault.to_string()))?;
         let headers = headers::base(&link.endpoint).map_err(unusable)?;
         Ok(Self {
             server: link.key.server.clone(),
-            url,
+            target,
             egress: link.egress.clone(),
             headers,
             speaks: Speaks::Unknown,
@@ -79,10 +80,10 @@ impl Wire {
     }
 
     /// Where the messages of an HTTP+SSE server go.
-    pub(in crate::upstream) fn at(mut self, url: Url) -> Self {
-        self.url = url;
+    pub(in crate::upstream) fn at(mut self, url: &Url) -> Result<Self, Failure> {
+        self.target = self.egress.target(url)?;
         self.speaks = Speaks::Legacy { session: false };
-        self
+        Ok(self)
     }
 
     fn set_version(&mut self, version: &str) {
@@ -92,7 +93,7 @@ impl Wire {
     }
 
     pub(in crate::upstream) fn url(&self) -> &Url {
-        &self.url
+        self.target.url()
     }
 
     pub(super) fn is_modern(&self) -> bool {
@@ -182,6 +183,6 @@ impl Wire {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Response, Failure> {
-        Ok(self.egress.request(method, &self.url, headers, body).await?)
+        Ok(self.egress.request(method, &self.target, headers, body).await?)
     }
 }

@@ -180,7 +180,7 @@ impl Hub {
             Carried::Session => session.add_to(&mut headers),
             Carried::Metadata(modern) => modern.add_to(&mut headers),
         }
-        self.egress.request(Method::POST, &self.endpoint.url, headers, Some(body.clone())).await
+        self.egress.request(Method::POST, &self.endpoint.target, headers, Some(body.clone())).await
     }
 
     /// A new session in the place of `forgotten`; none when the hub does not give one.
@@ -249,7 +249,7 @@ impl Hub {
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::try_from(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
-        self.egress.request(Method::GET, &self.endpoint.url, headers, None).await
+        self.egress.request(Method::GET, &self.endpoint.target, headers, None).await
     }
 
     /// Whether there was a message, where to resume, and the pause that the hub wants before.
@@ -272,7 +272,7 @@ impl Hub {
         }
         let mut headers: HeaderMap = self.endpoint.headers.clone();
         session.add_to(&mut headers);
-        let goodbye = self.egress.request(Method::DELETE, &self.endpoint.url, headers, None);
+        let goodbye = self.egress.request(Method::DELETE, &self.endpoint.target, headers, None);
         // A hub that is gone has forgotten the session anyway.
         let _ = tokio::time::timeout(GOODBYE_TIMEOUT, goodbye).await;
     }

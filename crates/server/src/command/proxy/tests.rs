@@ -85,13 +85,15 @@ impl Bridge {
         if let Some(key) = key {
             headers.insert(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
         }
-        let endpoint = Endpoint { url: url.parse().unwrap(), headers, key_env: "TRUNKLINE_KEY".to_owned() };
+        let egress = Egress::upstream().unwrap();
+        let target = egress.target(&url.parse().unwrap()).unwrap();
+        let endpoint = Endpoint { target, headers, key_env: "TRUNKLINE_KEY".to_owned() };
         let (input, from_client) = io::duplex(64 * 1024);
         let (to_client, output) = io::duplex(64 * 1024);
         Self {
             input,
             output: BufReader::new(output).lines(),
-            task: tokio::spawn(relay(endpoint, Egress::upstream().unwrap(), from_client, to_client)),
+            task: tokio::spawn(relay(endpoint, egress, from_client, to_client)),
             seen,
         }
     }
