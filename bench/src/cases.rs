@@ -138,7 +138,7 @@ impl Bench {
     }
 
     async fn measure_calls(&self, hub: Option<&Measured<'_>>, figures: &mut Figures) -> Result<()> {
-        let plain = Ask { body: call_tool("tool_0_0"), answer_bytes: 1000 };
+        let plain = Ask { body: call_tool("tool_0_0"), answer_bytes: 1000, gzip: false };
         let count = self.size.requests;
         let mut rounds = Rounds::default();
         for _ in 0..self.size.rounds {
@@ -155,19 +155,21 @@ impl Bench {
         Ok(())
     }
 
-    /// nginx serves the bytes that the hub serves.
+    /// nginx serves the bytes that the hub serves to a client that takes nothing compressed.
     async fn measure_lists(&self, hub: &Measured<'_>, figures: &mut Figures) -> Result<()> {
         let list = whole_list(&hub.target).await?;
         let setter = Target { address: self.upstream_address, paths: vec!["/list".to_owned()], key: None };
         Connection::open(&setter, 0).await?.send(Method::PUT, list.clone()).await?;
         figures.list_bytes = Some(list.len());
-        let ask = Ask { body: list_tools(), answer_bytes: list.len() };
+        let ask = Ask { body: list_tools(), answer_bytes: list.len(), gzip: false };
+        let zipped = Ask { answer_bytes: 1_000, gzip: true, ..ask.clone() };
         let count = self.size.requests;
         let mut rounds = Rounds::default();
         for _ in 0..self.size.rounds {
             let nginx = self.through_nginx(Some("/list"));
             rounds.add("nginx", self.round(&nginx, count, ask.clone()).await?);
             rounds.add("hub", self.round(hub, count, ask.clone()).await?);
+            rounds.add("hub gzip", self.round(hub, count, zipped.clone()).await?);
         }
         figures.rows.extend(rounds.rows("tools/list, 10 x 30 tools"));
         Ok(())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -168,10 +168,15 @@ impl Latencies {
 pub(crate) struct Ask {
     pub(crate) body: Bytes,
     pub(crate) answer_bytes: usize,
+    /// Whether the answer may be compressed; it is not read then.
+    pub(crate) gzip: bool,
 }
 
 impl Step for Ask {
     async fn take(&self, connection: &mut Connection) -> Result<()> {
+        if self.gzip {
+            connection.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let answer = connection.post(self.body.clone()).await?;
         if answer.status != StatusCode::OK || answer.body.len() < self.answer_bytes {
             bail!("a request was not answered: {} {}", answer.status, String::from_utf8_lossy(&answer.body));

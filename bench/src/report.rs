@@ -69,8 +69,12 @@ impl Figures {
 
     /// CPU of the hub per request over that of nginx.
     fn ratio(&self, case: &str) -> Option<f64> {
+        self.ratio_of("hub", case)
+    }
+
+    fn ratio_of(&self, target: &str, case: &str) -> Option<f64> {
         let of = |target| self.rows.iter().find(|row| row.case.starts_with(case) && row.target == target);
-        Some(of("hub")?.cpu_micros / of("nginx")?.cpu_micros)
+        Some(of(target)?.cpu_micros / of("nginx")?.cpu_micros)
     }
 
     /// Each target of the project: what it is, what was found, what it may be.
@@ -78,6 +82,7 @@ impl Figures {
         let judged = [
             ("tools/call CPU, times nginx", self.ratio("tools/call"), CALL_RATIO),
             ("tools/list CPU, times nginx", self.ratio("tools/list"), LIST_RATIO),
+            ("tools/list CPU, gzip, times nginx", self.ratio_of("hub gzip", "tools/list"), LIST_RATIO),
             ("session set-up CPU, times nginx", self.ratio("session"), SESSION_RATIO),
             ("idle memory, bytes", self.idle_bytes.map(exact), IDLE_BYTES),
             ("start to first answer, ms", self.start_to_first_answer_ms, START_MS),
@@ -100,10 +105,10 @@ fn exact(bytes: u64) -> f64 {
 /// Writes the figures to standard output.
 pub(crate) fn print(figures: &Figures) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<28}{:<8}{:>12}{:>12}{:>12}", "case", "target", "CPU us", "p50 us", "p99 us")?;
+    writeln!(out, "{:<28}{:<10}{:>12}{:>12}{:>12}", "case", "target", "CPU us", "p50 us", "p99 us")?;
     for row in &figures.rows {
         let Row { case, target, cpu_micros, p50_micros, p99_micros } = row;
-        writeln!(out, "{case:<28}{target:<8}{cpu_micros:>12.1}{p50_micros:>12.0}{p99_micros:>12.0}")?;
+        writeln!(out, "{case:<28}{target:<10}{cpu_micros:>12.1}{p50_micros:>12.0}{p99_micros:>12.0}")?;
     }
     let memory = [
         ("idle", figures.idle_bytes),

@@ -22,6 +22,8 @@ mod clients_rust;
 #[cfg(test)]
 mod clients_typescript;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod demo;

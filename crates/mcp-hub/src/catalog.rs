@@ -7,6 +7,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod fetch;
+mod gzip;
 pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod mirrored;

@@ -27,6 +27,7 @@ use trunkline_web::{Egress, Tasks};
 use url::Url;
 
 use crate::bridge::suspended::Suspended;
+use crate::catalog::page::Listings;
 use crate::catalog::{Catalog, ListChanged, ListKind};
 use crate::downstream::session::{Session, Sessions};
 use crate::downstream::subscriber::Subscribers;
@@ -102,6 +103,7 @@ pub struct Hub {
     catalog: Arc<Catalog>,
     settings: ArcSwap<Settings>,
     views: Mutex<HashMap<ViewKey, Arc<ViewCell>>>,
+    listings: Arc<Listings>,
     public_url: Url,
 }
 
@@ -147,6 +149,7 @@ impl Hub {
             catalog,
             settings: ArcSwap::default(),
             views: Mutex::default(),
+            listings: Arc::default(),
             public_url: parts.public_url,
         });
         hub.run(arriving, changes);

@@ -53,6 +53,8 @@ pub(crate) struct Request {
     pub session: Option<Arc<Session>>,
     /// Whether the client takes an event stream as the answer.
     pub takes_stream: bool,
+    /// Whether the client takes a body compressed with gzip.
+    pub takes_gzip: bool,
     /// The headers with which a modern client repeats arguments of a tool.
     pub param_headers: HeaderMap,
     /// See [`Request::offer`].

@@ -13,7 +13,7 @@ use super::links::Taken;
 use super::lists::{Entry, ServerLists};
 use super::mirrored::{self, Mirrored};
 use super::names::Names;
-use super::page::Listing;
+use super::page::{Listing, Listings, Tail};
 use super::resources::{ResourceIndex, ResourceTarget};
 use crate::jsonrpc::{Fields, splice, text};
 use crate::upstream::Era;
@@ -76,7 +76,7 @@ pub(crate) struct View {
 impl View {
     /// Everything behind the opening bracket of a list's entries; none when
     /// the cursor is not of this list.
-    pub(crate) fn page(&self, kind: ListKind, cursor: Option<&str>, era: Era) -> Option<Bytes> {
+    pub(crate) fn page(&self, kind: ListKind, cursor: Option<&str>, era: Era) -> Option<&Arc<Tail>> {
         self.listings[kind as usize].page(cursor, era, self.label.as_deref())
     }
 
@@ -98,12 +98,12 @@ impl View {
 
     /// Builds the view from what each server of the profile listed, in the
     /// profile's order.
-    pub(crate) fn build(profile: &EffectiveProfile, cells: &[Arc<ListCell>]) -> Self {
+    pub(crate) fn build(profile: &EffectiveProfile, cells: &[Arc<ListCell>], listings: &Listings) -> Self {
         let mut builder = Builder { profile, ..Builder::new(profile) };
         for cell in cells {
             builder.add(cell);
         }
-        builder.finish()
+        builder.finish(listings)
     }
 }
 
@@ -223,9 +223,9 @@ impl<'a> Builder<'a> {
         names.name(server, prefix, own, shown)
     }
 
-    fn finish(mut self) -> View {
+    fn finish(mut self, listings: &Listings) -> View {
         let label = labelled(&self.view.gaps);
-        self.view.listings = self.entries.map(|entries| Listing::new(&entries, label.as_deref()));
+        self.view.listings = self.entries.map(|entries| Listing::new(&entries, label.as_deref(), listings));
         self.view.label = label;
         self.view
     }

@@ -105,11 +105,17 @@ impl RpcError {
 pub(crate) struct Pieces {
     pieces: [Bytes; 3],
     next: usize,
+    gzipped: bool,
 }
 
 impl Pieces {
     pub(crate) fn new(pieces: [Bytes; 3]) -> Self {
-        Self { pieces, next: 0 }
+        Self { pieces, next: 0, gzipped: false }
+    }
+
+    /// The pieces of a gzip member, for a client that takes it.
+    pub(crate) fn gzipped(pieces: [Bytes; 3]) -> Self {
+        Self { gzipped: true, ..Self::new(pieces) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -162,6 +168,7 @@ impl http_body::Body for Pieces {
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: Pieces, session: Option<&str>) -> Response {
+    let gzipped = body.gzipped;
     // Small bodies go out in one piece: one write, one packet.
     let body = if body.len() < 16_384 { Body::from(body.joined()) } else { Body::new(body) };
     let mut response = Response::new(body);
@@ -169,6 +176,10 @@ pub(crate) fn json(status: StatusCode, body: Pieces, session: Option<&str>) -> R
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if gzipped {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::VARY, HeaderValue::from_name(header::ACCEPT_ENCODING));
+    }
     if let Some(Ok(value)) = session.map(HeaderValue::from_str) {
         headers.insert(SESSION_HEADER, value);
     }

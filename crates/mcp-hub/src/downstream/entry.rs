@@ -179,11 +179,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 pub(crate) struct Accepts {
     pub json: bool,
     pub stream: bool,
+    /// Whether JSON may come compressed with gzip.
+    pub gzip: bool,
 }
 
-/// Reads `Accept` (RFC 9110 section 12.5.1); without one, everything is taken.
+/// Reads `Accept` and `Accept-Encoding` (RFC 9110 sections 12.5.1 and 12.5.3);
+/// without the first everything is taken, without the second nothing compressed.
 pub(crate) fn accepts(headers: &HeaderMap) -> Accepts {
-    let mut accepts = Accepts { json: false, stream: false };
+    let mut accepts = Accepts { json: false, stream: false, gzip: takes_gzip(headers) };
     let mut any = false;
     for value in headers.get_all(header::ACCEPT).iter().filter_map(|value| HeaderValue::to_str(value).ok()) {
         for range in value.split(',') {
@@ -194,7 +197,17 @@ pub(crate) fn accepts(headers: &HeaderMap) -> Accepts {
             accepts.stream |= is("text/event-stream") || is("text/*") || is("*/*");
         }
     }
-    if any { accepts } else { Accepts { json: true, stream: true } }
+    if any { accepts } else { Accepts { json: true, stream: true, ..accepts } }
+}
+
+/// Whether a client names gzip, and not to refuse it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 #[cfg(test)]
@@ -225,11 +238,25 @@ mod tests {
 
     #[test]
     fn accept_is_read_as_ranges() {
-        let of = |value: &str| accepts(&headers(&header::ACCEPT, &[value]));
-        assert_eq!(of("application/json, text/event-stream"), Accepts { json: true, stream: true });
-        assert_eq!(of("application/json"), Accepts { json: true, stream: false });
-        assert_eq!(of("*/*;q=0.1"), Accepts { json: true, stream: true });
-        assert_eq!(of("text/html"), Accepts { json: false, stream: false });
-        assert_eq!(accepts(&HeaderMap::new()), Accepts { json: true, stream: true });
+        let of = |value: &str| {
+            let accepts = accepts(&headers(&header::ACCEPT, &[value]));
+            (accepts.json, accepts.stream)
+        };
+        assert_eq!(of("application/json, text/event-stream"), (true, true));
+        assert_eq!(of("application/json"), (true, false));
+        assert_eq!(of("*/*;q=0.1"), (true, true));
+        assert_eq!(of("text/html"), (false, false));
+        assert_eq!(accepts(&HeaderMap::new()), Accepts { json: true, stream: true, gzip: false });
+    }
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named_and_not_refused() {
+        let of = |value: &str| accepts(&headers(&header::ACCEPT_ENCODING, &[value])).gzip;
+        for taken in ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.2, *;q=0"] {
+            assert!(of(taken), "{taken}");
+        }
+        for refused in ["", "identity", "gzip;q=0", "gzip; q=0.000", "br, deflate", "xgzip"] {
+            assert!(!of(refused), "{refused}");
+        }
     }
 }

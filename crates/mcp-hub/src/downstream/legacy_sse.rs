@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::answer::{self, Answer, RpcError};
-use super::entry::{self, Entry, Named, bad};
+use super::entry::{self, Accepts, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
@@ -131,7 +131,8 @@ pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, ht
 }
 
 async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox: mpsc::Sender<Bytes>) {
-    let request = request(entry, message, Era::Legacy, Some(session), true);
+    let accepts = Accepts { json: false, stream: true, gzip: false };
+    let request = request(entry, message, Era::Legacy, Some(session), accepts);
     let answer = match request.message.kind() {
         Kind::Request if request.message.method() == Some("initialize") => {
             method::initialize(request, false).await

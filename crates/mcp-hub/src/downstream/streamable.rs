@@ -12,7 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use trunkline_model::Caller;
 
 use super::answer::{self, Answer, RpcError, SESSION_HEADER};
-use super::entry::{self, Entry, Named, bad};
+use super::entry::{self, Accepts, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
@@ -46,9 +46,9 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
         Err(refusal) => return refusal,
     };
     let answered = if modern::speaks_modern(&parts.headers, &message) {
-        Box::pin(post_modern(entry, &parts.headers, message, accepts.stream)).await
+        Box::pin(post_modern(entry, &parts.headers, message, accepts)).await
     } else {
-        Box::pin(post_legacy(entry, &parts.headers, message, accepts.stream)).await
+        Box::pin(post_legacy(entry, &parts.headers, message, accepts)).await
     };
     match answered {
         Ok(answer) => framed(answer, accepts.json),
@@ -79,7 +79,7 @@ async fn post_modern(
     entry: Entry,
     headers: &HeaderMap,
     message: Message,
-    takes_stream: bool,
+    accepts: Accepts,
 ) -> Result<Answer, Response> {
     if let Err(error) = modern::check_claims(headers, &message) {
         return Err(entry.refuse(Some(&message), &error));
@@ -99,7 +99,7 @@ async fn post_modern(
     if let Err(error) = modern::check(headers, &message) {
         return Err(entry.refuse(Some(&message), &error));
     }
-    let mut request = request(entry, message, Era::Modern, None, takes_stream);
+    let mut request = request(entry, message, Era::Modern, None, accepts);
     request.param_headers = modern::param_headers(headers);
     if request.message.method() == Some("subscriptions/listen") {
         return Err(listen(&Arc::new(request)));
@@ -131,13 +131,13 @@ async fn post_legacy(
     entry: Entry,
     headers: &HeaderMap,
     message: Message,
-    takes_stream: bool,
+    accepts: Accepts,
 ) -> Result<Answer, Response> {
     if let Err(error) = modern::check_claims(headers, &message) {
         return Err(entry.refuse(Some(&message), &error));
     }
     if message.method() == Some("initialize") && message.kind() == Kind::Request {
-        let request = request(entry, message, Era::Legacy, None, takes_stream);
+        let request = request(entry, message, Era::Legacy, None, accepts);
         return Ok(method::initialize(request, true).await);
     }
     if let Err(error) = check_version(headers) {
@@ -147,7 +147,7 @@ async fn post_legacy(
         Ok((_, session)) => session,
         Err(error) => return Err(entry.refuse(Some(&message), &error)),
     };
-    let request = request(entry, message, Era::Legacy, Some(session), takes_stream);
+    let request = request(entry, message, Era::Legacy, Some(session), accepts);
     match request.message.kind() {
         Kind::Request => Ok(method::dispatch(request).await),
         Kind::Notification => {
@@ -168,7 +168,7 @@ pub(crate) fn request(
     message: Message,
     era: Era,
     session: Option<Arc<Session>>,
-    takes_stream: bool,
+    accepts: Accepts,
 ) -> Request {
     Request {
         hub: entry.hub,
@@ -179,7 +179,8 @@ pub(crate) fn request(
         arrived: entry.arrived,
         era,
         session,
-        takes_stream,
+        takes_stream: accepts.stream,
+        takes_gzip: accepts.json && accepts.gzip,
         param_headers: HeaderMap::new(),
         offer: OnceLock::new(),
     }

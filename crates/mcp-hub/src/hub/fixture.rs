@@ -88,6 +88,7 @@ impl Bench {
             era: Era::Legacy,
             session: None,
             takes_stream: false,
+            takes_gzip: false,
             param_headers: http::HeaderMap::new(),
             offer: std::sync::OnceLock::new(),
         }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::Hub;
 use crate::catalog::cell::ListCell;
 use crate::catalog::names::SEPARATOR;
+use crate::catalog::page::Listings;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
 use crate::method::Request;
@@ -37,6 +38,7 @@ pub(super) struct ViewKey {
 pub(super) struct ViewCell {
     profile: Arc<EffectiveProfile>,
     pub(super) cells: Vec<Arc<ListCell>>,
+    listings: Arc<Listings>,
     built: ArcSwap<(u64, Arc<View>)>,
     last_used: AtomicI64,
 }
@@ -49,7 +51,7 @@ impl ViewCell {
         if built.0 == generation {
             return Arc::clone(&built.1);
         }
-        let view = Arc::new(View::build(&self.profile, &self.cells));
+        let view = Arc::new(View::build(&self.profile, &self.cells, &self.listings));
         self.built.store(Arc::new((generation, Arc::clone(&view))));
         view
     }
@@ -189,7 +191,13 @@ impl Hub {
             .collect();
         let built = ArcSwap::from_pointee((0, Arc::new(View::default())));
         let last_used = AtomicI64::new(now.as_micros());
-        let cell = Arc::new(ViewCell { profile: Arc::clone(profile), cells, built, last_used });
+        let cell = Arc::new(ViewCell {
+            profile: Arc::clone(profile),
+            cells,
+            listings: Arc::clone(&self.listings),
+            built,
+            last_used,
+        });
         views.insert(key, Arc::clone(&cell));
         cell
     }

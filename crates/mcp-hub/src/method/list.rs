@@ -1,12 +1,11 @@
 //! `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`:
 //! answered from the catalogue.
 
-use bytes::Bytes;
 use trunkline_model::Reason;
 
 use super::{Request, invalid};
 use crate::catalog::ListKind;
-use crate::downstream::answer::{Answer, Pieces};
+use crate::downstream::answer::Answer;
 
 pub(super) async fn answer(request: &Request, kind: ListKind) -> Answer {
     let cursor = request.fields(["cursor", "_meta"]).and_then(|fields| {
@@ -19,10 +18,12 @@ pub(super) async fn answer(request: &Request, kind: ListKind) -> Answer {
     };
     let view = request.hub.listed_view(request).await;
     match view.page(kind, cursor.as_deref(), request.era) {
-        Some(page) => {
+        Some(tail) => {
             let head =
-                ["{\"jsonrpc\":\"2.0\",\"id\":", request.id(), ",\"result\":{\"", kind.member(), "\":["];
-            Answer::ok(Pieces::new([Bytes::from(head.concat()), page, Bytes::new()]))
+                ["{\"jsonrpc\":\"2.0\",\"id\":", request.id(), ",\"result\":{\"", kind.member(), "\":["]
+                    .concat();
+            let gzipped = if request.takes_gzip { tail.gzipped_after(&head) } else { None };
+            Answer::ok(gzipped.unwrap_or_else(|| tail.after(head)))
         }
         None => {
             let error = invalid("the cursor is unknown or the list has changed; list again without a cursor");
