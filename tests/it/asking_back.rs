@@ -115,6 +115,41 @@ async fn a_modern_client_goes_on_with_the_very_call_of_a_legacy_server() -> Resu
     Ok(())
 }
 
+/// A legacy server's error, "open this page first", reaches each client in the
+/// words of its era.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_must_be_opened_first_is_asked_for_in_the_clients_era() -> Result<()> {
+    let server = ReferenceServer::start(&["--era", "legacy"]).await?;
+    let hub = hub_before(&server).await?;
+    // The server asks once for each of its sessions: a key has one.
+    let keys = [hub.create_key("team").await?, hub.create_key("team").await?];
+    let [one, two] = keys.map(|key| hub.endpoint("team").with_key(&key));
+    let call = json!({ "name": "ask_url_by_error", "arguments": {} });
+
+    let legacy = LegacyClient::connect_as(one, LEGACY, CAPABILITIES).await?;
+    let refused = legacy.request("tools/call", &call.to_string()).await?.error_value()?;
+    ensure!(refused["code"] == -32042 && refused["data"]["elicitations"][0]["url"].is_string(), "{refused}");
+
+    let modern = ModernClient::with_capabilities(two, CAPABILITIES);
+    let asked = modern.request("tools/call", &call.to_string()).await?.result_value()?;
+    let (key, ask) =
+        asked["inputRequests"].as_object().and_then(|all| all.iter().next()).context("nothing asked")?;
+    ensure!(ask["method"] == "elicitation/create" && ask["params"]["mode"] == "url", "{asked}");
+    ensure!(ask["params"]["url"] == refused["data"]["elicitations"][0]["url"], "{asked}");
+    ensure!(ask["params"].get("elicitationId").is_none(), "the modern era has none: {asked}");
+    let retry = |action: &str| {
+        let mut retry = call.clone();
+        retry["inputResponses"] = json!({ key: { "action": action } });
+        retry["requestState"] = asked["requestState"].clone();
+        retry.to_string()
+    };
+    let declined = modern.request("tools/call", &retry("decline")).await?.error_value()?;
+    ensure!(declined["code"] == -32602 && declined["message"].to_string().contains("declined"), "{declined}");
+    let done = modern.request("tools/call", &retry("accept")).await?.result_value()?;
+    ensure!(done["resultType"] == "complete" && done["content"].is_array(), "{done}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_subscribed_hears_of_a_resource_and_others_do_not() -> Result<()> {
     for era in ["legacy", "modern"] {

@@ -60,6 +60,12 @@ impl Answer {
         Ok(serde_json::from_str(error.get())?)
     }
 
+    /// The error as a tree.
+    pub fn error_value(&self) -> Result<serde_json::Value> {
+        let error = self.error.as_ref().context("answered with a result")?;
+        Ok(serde_json::from_str(error.get())?)
+    }
+
     /// What the server wrote, result or error: for comparing two answers.
     pub fn text(&self) -> &str {
         self.result.as_ref().or(self.error.as_ref()).map_or("", |value| value.get())

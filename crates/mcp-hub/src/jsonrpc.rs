@@ -5,10 +5,12 @@
 //! audit, so that no two parsers can disagree.
 
 mod fields;
+mod members;
 mod message;
 mod splice;
 
 pub use fields::{FieldFault, Fields, may_have_meta};
+pub use members::{members, without};
 pub use message::{Kind, Message, ParseFault};
 pub use splice::{splice, splice_into, text};
 
@@ -21,6 +23,8 @@ pub mod code {
     pub const INTERNAL_ERROR: i64 = -32603;
     /// What servers of the legacy era answer for "no such resource" (2025-11-25, resources).
     pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// A page must be opened first (2025-11-25, client/elicitation).
+    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
     /// A header and the body disagree (2026-07-28, basic).
     pub const HEADER_MISMATCH: i64 = -32020;
     /// The request needs a capability that its client did not declare (2026-07-28, basic).

@@ -18,6 +18,7 @@ mod relay;
 mod resource;
 mod subscribe;
 mod suspend;
+mod url_elicitation;
 
 use std::sync::{Arc, OnceLock};
 

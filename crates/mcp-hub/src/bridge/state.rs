@@ -20,6 +20,7 @@ const TIME: usize = 8;
 /// What stands between the time and the state.
 const SERVERS: u8 = 1;
 const CALL: u8 = 2;
+const AGAIN: u8 = 3;
 
 /// The request that a state belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,8 @@ pub(crate) enum State {
     Servers(String),
     /// The call that waits at a legacy server.
     Call(Uuid),
+    /// Nothing waits: the request is made anew.
+    Again,
 }
 
 /// Seals a server's state; none when the cryptographic library refuses.
@@ -51,6 +54,11 @@ pub(crate) fn seal(sealer: &Sealer, of: Of<'_>, now: Timestamp, state: &str) -> 
 /// Seals the handle of a call that waits.
 pub(crate) fn seal_handle(sealer: &Sealer, of: Of<'_>, now: Timestamp, handle: Uuid) -> Option<String> {
     seal_tagged(sealer, of, now, CALL, handle.as_bytes())
+}
+
+/// Seals that the client was asked for something before it makes the request anew.
+pub(crate) fn seal_again(sealer: &Sealer, of: Of<'_>, now: Timestamp) -> Option<String> {
+    seal_tagged(sealer, of, now, AGAIN, &[])
 }
 
 fn seal_tagged(sealer: &Sealer, of: Of<'_>, now: Timestamp, tag: u8, state: &[u8]) -> Option<String> {
@@ -70,6 +78,7 @@ pub(crate) fn open(sealer: &Sealer, of: Of<'_>, now: Timestamp, sealed: &str) ->
     match state.split_first()? {
         (&SERVERS, state) => String::from_utf8(state.to_vec()).ok().map(State::Servers),
         (&CALL, handle) => Uuid::from_slice(handle).ok().map(State::Call),
+        (&AGAIN, []) => Some(State::Again),
         _ => None,
     }
 }

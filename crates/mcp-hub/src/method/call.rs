@@ -72,7 +72,7 @@ fn to(target: Arc<Target>, shown: String, place: Option<std::ops::Range<usize>>)
         own: target.own.clone(),
         shown,
         place,
-        state: None,
+        back: None,
         target: Some(target),
     }
 }

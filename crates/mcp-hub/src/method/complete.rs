@@ -42,7 +42,7 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
             let place = Some(place);
             forward::forward(
                 request,
-                Destination { kind, server, own, shown, place, state: None, target: None },
+                Destination { kind, server, own, shown, place, back: None, target: None },
             )
             .await
         }

@@ -6,7 +6,7 @@ use trunkline_model::Outcome;
 use trunkline_profiles::{Kind, Permit};
 
 use super::forward::{self, Destination, upstream_error};
-use super::{Request, audit_unavailable};
+use super::{Request, audit_unavailable, url_elicitation};
 use crate::catalog::fetch::error_code;
 use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
 use crate::jsonrpc::{self, Fields, Message, code, splice};
@@ -66,6 +66,9 @@ pub(super) fn conclude(
     let bytes = payload.len() as u64;
     let text = message.payload().unwrap_or_default();
     if message.kind() == jsonrpc::Kind::Error {
+        if wants_page(request, server_era, text) {
+            return page_first(request, destination, text, bytes);
+        }
         let (number, payload) = in_clients_words(request, server_era, text, payload);
         let (outcome, pieces) = (Outcome::Error { code: number }, error_message(id, payload));
         return Concluded { outcome, status: status_of(request.era, number), pieces, bytes };
@@ -95,6 +98,26 @@ pub(super) fn conclude(
     };
     let result = in_clients_era(request.era, server_era, reads, result);
     Concluded { outcome, status: StatusCode::OK, pieces: result_message(id, result), bytes }
+}
+
+/// Whether a legacy server tells a modern client in its own way to open a page.
+fn wants_page(request: &Request, server_era: Era, error: &str) -> bool {
+    request.era == Era::Modern
+        && server_era == Era::Legacy
+        && error_code(error) == Some(code::URL_ELICITATION_REQUIRED)
+}
+
+fn page_first(request: &Request, destination: &Destination, error: &str, bytes: u64) -> Concluded {
+    match url_elicitation::ask(request, destination, error) {
+        Ok(result) => {
+            let pieces = result_message(request.id(), result);
+            Concluded { outcome: Outcome::InputRequired, status: StatusCode::OK, pieces, bytes }
+        }
+        Err(error) => {
+            let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(request.id())));
+            Concluded { outcome, status: error.status, pieces, bytes }
+        }
+    }
 }
 
 /// What a modern server's result is (2026-07-28, basic, "resultType").

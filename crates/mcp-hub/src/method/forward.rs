@@ -10,7 +10,7 @@ use super::asking::{Asking, asks_legacy_client};
 use super::patience::Patience;
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
-use super::{Request, conclude, invalid, meta, suspend};
+use super::{Request, conclude, invalid, meta, suspend, url_elicitation};
 use crate::bridge::declared::offered;
 use crate::bridge::input::with_members;
 use crate::bridge::state::{self, State};
@@ -18,7 +18,7 @@ use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
+use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text, without};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -34,11 +34,19 @@ pub(super) struct Destination {
     /// Where the name stands in the parameters, quotes included; nothing is
     /// replaced when it is the server's own.
     pub place: Option<std::ops::Range<usize>>,
-    /// The server's own state that comes back with this request, and where the
-    /// sealed one stands in the parameters.
-    pub state: Option<(std::ops::Range<usize>, String)>,
+    /// What the client brings back with this request.
+    pub back: Option<Back>,
     /// What is known of the tool or prompt; none for a resource.
     pub target: Option<Arc<Target>>,
+}
+
+/// What comes with a request that a client makes again after having been asked.
+#[derive(Debug, Clone)]
+pub(super) enum Back {
+    /// The server's own state, and where the sealed one stands in the parameters.
+    Servers(std::ops::Range<usize>, String),
+    /// Answers to the hub, of which the server knows nothing.
+    Hubs,
 }
 
 /// Asks the one door, then the server.
@@ -46,8 +54,16 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
     let mut waiting = None;
     match returned_state(request, &destination) {
         Ok(None) => {}
-        Ok(Some((place, State::Servers(state)))) => destination.state = Some((place, text(&state))),
+        Ok(Some((place, State::Servers(state)))) => {
+            destination.back = Some(Back::Servers(place, text(&state)));
+        }
         Ok(Some((_, State::Call(handle)))) => waiting = Some(handle),
+        Ok(Some((_, State::Again))) => {
+            if let Some(error) = url_elicitation::declined(request.params()) {
+                return request.refuse(Reason::BadRequest, Some(destination.shown), &error);
+            }
+            destination.back = Some(Back::Hubs);
+        }
         Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
     }
     let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
@@ -247,7 +263,7 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
         own = text(&destination.own);
         edits.push((place.clone(), own.as_str()));
     }
-    if let Some((place, state)) = &destination.state {
+    if let Some(Back::Servers(place, state)) = &destination.back {
         edits.push((place.clone(), state.as_str()));
     }
     let fresh = fresh_meta(request, lease.greeting().era, id);
@@ -260,6 +276,9 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
     let mut body = String::with_capacity(head.len() + params.len() + growth + 1);
     body.push_str(&head);
     match members {
+        None if matches!(destination.back, Some(Back::Hubs)) => {
+            body.push_str(&without(&splice(params, &edits), &["inputResponses", "requestState"]));
+        }
         None => splice_into(&mut body, params, &edits),
         Some(members) => body.push_str(&with_members(&splice(params, &edits), members)),
     }

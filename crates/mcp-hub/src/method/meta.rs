@@ -3,10 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::jsonrpc::{meta, text};
+use crate::jsonrpc::{members, meta, text};
 use crate::upstream::hop;
 
 /// The progress token of a request, as the client wrote it.
@@ -56,23 +53,7 @@ pub(super) fn may_pass_as_is(original: &str) -> bool {
 
 /// The members that pass: all but those that speak of one hop.
 fn passing(original: &str) -> Vec<(Cow<'_, str>, &str)> {
-    struct Members;
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(Cow<'de, str>, &'de str)>;
-        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            formatter.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                let value: &'de RawValue = map.next_value()?;
-                members.push((key, value.get()));
-            }
-            Ok(members)
-        }
-    }
-    let mut members =
-        serde_json::Deserializer::from_str(original).deserialize_map(Members).unwrap_or_default();
+    let mut members = members(original);
     members.retain(|(key, _)| !is_of_one_hop(key));
     members
 }

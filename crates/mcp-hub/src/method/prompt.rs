@@ -22,15 +22,8 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     match request.hub.prompt(request, &name).await {
         Some(target) => {
             let (server, own) = (target.server.clone(), target.own.clone());
-            let destination = Destination {
-                kind: Kind::Prompt,
-                server,
-                own,
-                shown: name,
-                place,
-                state: None,
-                target: None,
-            };
+            let destination =
+                Destination { kind: Kind::Prompt, server, own, shown: name, place, back: None, target: None };
             forward::forward(request, destination).await
         }
         None => {

@@ -227,6 +227,8 @@ impl Relay {
             Some("notifications/cancelled") => {
                 self.asking.taken_back(message).map_or(Step::Skip, |word| Step::Forward(vec![word]))
             }
+            // It names a page by an id that the modern era does not have.
+            Some("notifications/elicitation/complete") if self.request.era == Era::Modern => Step::Skip,
             _ => passed(message.bytes()),
         }
     }

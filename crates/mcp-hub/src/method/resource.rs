@@ -28,7 +28,7 @@ pub(super) async fn read(request: &Arc<Request>) -> Answer {
                 own,
                 shown: uri,
                 place,
-                state: None,
+                back: None,
                 target: None,
             };
             forward::forward(request, destination).await
