@@ -6,6 +6,8 @@
 mod asking_back;
 mod audit;
 #[cfg(test)]
+mod changed_headers;
+#[cfg(test)]
 mod children;
 #[cfg(test)]
 mod clients_claude;

@@ -18,7 +18,7 @@ use crate::catalog::page::Listings;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
 use crate::method::Request;
-use crate::upstream::Offer;
+use crate::upstream::{InstanceKey, Offer};
 
 /// Views that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_mins(30);
@@ -86,6 +86,18 @@ impl Hub {
     /// The tool behind a name that the caller used.
     pub(crate) async fn tool(&self, request: &Request, name: &str) -> Option<Arc<Target>> {
         self.named(request, name, View::tool).await
+    }
+
+    /// [`Self::tool`], after the instance has been asked again what it lists.
+    pub(crate) async fn tool_listed_anew(
+        &self,
+        request: &Request,
+        instance: &InstanceKey,
+        name: &str,
+    ) -> Option<Arc<Target>> {
+        self.catalog.changed(instance);
+        self.catalog.cell(instance).settled(self.limits.list_wait).await;
+        self.tool(request, name).await
     }
 
     /// The prompt behind a name that the caller used.

@@ -169,18 +169,19 @@ fn status_of(client: Era, number: i64) -> StatusCode {
     }
 }
 
-/// A legacy server has a code of its own for a resource that is not there,
-/// which a modern client must not see.
+/// An error under the code that the client's era has for it, and that is about
+/// the client's request: a legacy server has a code of its own for a resource
+/// that is not there, and what a modern server says of headers and versions is
+/// about the hub's.
 fn in_clients_words(request: &Request, server_era: Era, error: &str, payload: Bytes) -> (i64, Bytes) {
     let number = error_code(error).unwrap_or(code::INTERNAL_ERROR);
-    let translated =
-        request.era == Era::Modern && server_era == Era::Legacy && number == code::RESOURCE_NOT_FOUND;
-    let place = Fields::find(error, ["code"]).ok().and_then(|fields| fields.range(0));
-    match place.filter(|_| translated) {
-        Some(place) => {
-            let number = code::INVALID_PARAMS;
-            (number, Bytes::from(splice(error, &[(place, &number.to_string())])))
-        }
+    let shown = match (request.era, server_era, number) {
+        (Era::Modern, Era::Legacy, code::RESOURCE_NOT_FOUND) => code::INVALID_PARAMS,
+        (_, Era::Modern, code::HEADER_MISMATCH | code::UNSUPPORTED_PROTOCOL_VERSION) => code::INTERNAL_ERROR,
+        _ => return (number, payload),
+    };
+    match Fields::find(error, ["code"]).ok().and_then(|fields| fields.range(0)) {
+        Some(place) => (shown, Bytes::from(splice(error, &[(place, &shown.to_string())]))),
         None => (number, payload),
     }
 }

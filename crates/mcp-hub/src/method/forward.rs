@@ -18,7 +18,7 @@ use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text, without};
+use crate::jsonrpc::{self, Fields, Message, code, may_have_meta, splice, splice_into, text, without};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
 
@@ -204,14 +204,44 @@ pub(super) fn cancelled(permit: Option<Permit>) -> Answer {
     Answer::Nothing
 }
 
-/// Sends the request. A server that forgot its session is asked once more in
-/// a new one: it has executed nothing.
+/// Sends the request. A modern server that refuses its headers has changed the
+/// tool since it was listed: it is listed anew, and the request made once more
+/// (2026-07-28, basic/transports/streamable-http). It has executed nothing.
 async fn ask(
     request: &Request,
     destination: &Destination,
     permit: &Permit,
 ) -> Result<(Exchange, Lease), UpstreamError> {
-    ask_with(request, destination, permit, None).await
+    let asked = ask_with(request, destination, permit, None).await?;
+    match &asked {
+        (Exchange::Done(answer), lease) if is_header_mismatch(answer, lease.greeting().era) => {
+            Box::pin(ask_as_listed_now(request, destination, permit, asked)).await
+        }
+        _ => Ok(asked),
+    }
+}
+
+fn is_header_mismatch(answer: &Message, era: Era) -> bool {
+    era == Era::Modern
+        && answer.kind() == jsonrpc::Kind::Error
+        && conclude::code_of(answer) == code::HEADER_MISMATCH
+}
+
+async fn ask_as_listed_now(
+    request: &Request,
+    destination: &Destination,
+    permit: &Permit,
+    refused: (Exchange, Lease),
+) -> Result<(Exchange, Lease), UpstreamError> {
+    let Some(known) = &destination.target else { return Ok(refused) };
+    match request.hub.tool_listed_anew(request, &refused.1.key(), &destination.shown).await {
+        Some(target) if target.mirrored != known.mirrored => {
+            drop(refused);
+            let destination = Destination { target: Some(target), ..destination.clone() };
+            ask_with(request, &destination, permit, None).await
+        }
+        _ => Ok(refused),
+    }
 }
 
 /// Makes a modern server's request again, with the answers that it asked for.
@@ -224,6 +254,8 @@ pub(super) async fn ask_again(
     ask_with(request, destination, permit, Some(members)).await
 }
 
+/// Sends the request. A server that forgot its session is asked once more in
+/// a new one: it has executed nothing.
 async fn ask_with(
     request: &Request,
     destination: &Destination,
