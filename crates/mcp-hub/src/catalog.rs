@@ -90,11 +90,13 @@ const FORGET_AFTER: Duration = Duration::from_hours(1);
 /// again when somebody wants to know.
 const LONGEST_FETCH: Duration = Duration::from_mins(2);
 
-/// A list of an instance that is another one now.
+/// What clients are shown may be something else now.
 #[derive(Debug, Clone)]
 pub(crate) struct ListChanged {
-    pub key: InstanceKey,
-    pub kinds: Vec<ListKind>,
+    /// The instance that lists something else; none after a change of the configuration.
+    pub key: Option<InstanceKey>,
+    /// Whether somebody was shown what was there before.
+    pub tell: bool,
 }
 
 /// The lists of every instance in use.
@@ -156,6 +158,14 @@ impl Catalog {
         }
     }
 
+    /// Notes that profiles may show something else.
+    pub(crate) fn configured_anew(&self) {
+        let changes = self.changes.clone();
+        self.tasks.spawn_until_stop(async move {
+            let _ = changes.send(ListChanged { key: None, tell: true }).await;
+        });
+    }
+
     /// How many tools a server listed last, to anybody; none when it never did.
     pub(crate) fn tool_count(&self, server: &ServerName) -> Option<usize> {
         let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,11 +196,8 @@ impl Catalog {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {
                     tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");
-                    let tell = cell.state().lists.is_some();
+                    // What was listed before is shown all the same.
                     cell.fail(error.to_string(), self.clock.now());
-                    if tell {
-                        self.tell(cell, ListKind::ALL.to_vec()).await;
-                    }
                     return;
                 }
             }
@@ -203,25 +210,22 @@ impl Catalog {
 
     async fn keep(self: &Arc<Self>, cell: &Arc<ListCell>, mut lists: ServerLists) {
         let before = cell.state();
-        let mut kinds = Vec::new();
+        let mut changed = false;
         for kind in ListKind::ALL {
             match before.lists.as_deref().map(|old| old.of(kind)) {
                 // Kept once, however many callers are shown the same.
                 Some(old) if old == lists.of(kind) => lists.put(kind, Arc::clone(old)),
-                None if lists.of(kind).is_empty() => {}
-                _ => kinds.push(kind),
+                old => changed |= old.is_some(),
             }
         }
-        let changed = before.lists.is_some() && !kinds.is_empty();
-        if cell.put(Arc::new(lists), changed, self.clock.now()) {
-            self.tell(cell, kinds).await;
-        }
+        let tell = cell.put(Arc::new(lists), changed, self.clock.now());
+        self.tell(cell, tell).await;
         self.seed_after(cell, before.seeded && changed).await;
     }
 
-    async fn tell(&self, cell: &ListCell, kinds: Vec<ListKind>) {
+    async fn tell(&self, cell: &ListCell, tell: bool) {
         // The receiver lives as long as the hub; at shutdown nobody is left to tell.
-        let _ = self.changes.send(ListChanged { key: cell.key.clone(), kinds }).await;
+        let _ = self.changes.send(ListChanged { key: Some(cell.key.clone()), tell }).await;
     }
 
     /// Asks an instance for all that it lists. A start is bounded by itself.

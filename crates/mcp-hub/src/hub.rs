@@ -28,7 +28,7 @@ use url::Url;
 
 use crate::bridge::suspended::Suspended;
 use crate::catalog::page::Listings;
-use crate::catalog::{Catalog, ListChanged, ListKind};
+use crate::catalog::{Catalog, ListChanged};
 use crate::downstream::session::{Session, Sessions};
 use crate::downstream::subscriber::Subscribers;
 use crate::upstream::pool::{self, Upstreams};
@@ -194,12 +194,8 @@ impl Hub {
             }
         }
         self.catalog.sweep();
-        self.views().clear();
-        self.subscribers.each(|subscriber| {
-            for kind in ListKind::ALL {
-                subscriber.list_changed(kind);
-            }
-        });
+        self.forget_views_of_gone_profiles();
+        self.catalog.configured_anew();
         Ok(())
     }
 

@@ -119,6 +119,11 @@ impl Listing {
         Self { pages: listings.shared(pages.collect()), digest }
     }
 
+    /// The same for the same entries, whatever is said beside them.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
     /// The page that `cursor` names, for a client of `era`; none when the
     /// cursor is not ours or the list has changed since.
     pub(crate) fn page(&self, cursor: Option<&str>, era: Era, label: Option<&str>) -> Option<&Arc<Tail>> {

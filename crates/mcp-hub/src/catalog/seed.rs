@@ -14,7 +14,7 @@ use trunkline_model::{Endpoint, Identity, ServerAuth, ServerName, ServerSpec};
 
 use super::cell::{ListCell, Phase};
 use super::lists::ServerLists;
-use super::{Catalog, Cells, ListKind};
+use super::{Catalog, Cells};
 use crate::upstream::{InstanceKey, Offer, Scope};
 
 /// How long a caller's own question waits for the hub's: as long as a start may take.
@@ -63,7 +63,7 @@ impl Catalog {
         let Some(lists) = cell.state().lists else { return };
         for waiting in self.waiting_for(cell) {
             if waiting.seed(&lists) {
-                self.tell(&waiting, ListKind::ALL.to_vec()).await;
+                self.tell(&waiting, true).await;
             }
         }
     }

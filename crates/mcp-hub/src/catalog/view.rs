@@ -80,6 +80,11 @@ impl View {
         self.listings[kind as usize].page(cursor, era, self.label.as_deref())
     }
 
+    /// A digest of the entries of each list.
+    pub(crate) fn digests(&self) -> [u64; 4] {
+        self.listings.each_ref().map(Listing::digest)
+    }
+
     pub(crate) fn tool(&self, name: &str) -> Option<&Arc<Target>> {
         self.tools.get(name)
     }

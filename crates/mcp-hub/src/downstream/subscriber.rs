@@ -185,7 +185,7 @@ impl Subscribers {
     }
 
     /// Calls `tell` with everybody who is still there.
-    pub(crate) fn each(&self, mut tell: impl FnMut(&Subscriber)) {
+    pub(crate) fn each(&self, mut tell: impl FnMut(&Arc<Subscriber>)) {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let living: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
         drop(all);

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Hub;
 use super::subscriptions::UPDATED;
+use super::views::ViewCell;
 use crate::catalog::{ListChanged, ListKind, view};
 use crate::method::Request;
 use crate::upstream::{InstanceKey, ServerEvent};
@@ -106,21 +107,33 @@ impl Hub {
     }
 }
 
-/// Tells clients whose lists changed.
+/// Tells clients whose lists changed: those that are shown something else
+/// than when they were told last.
 pub(super) async fn tell(hub: Arc<Hub>, mut changes: mpsc::Receiver<ListChanged>) {
     while let Some(change) = changes.recv().await {
-        let settings = hub.settings.load();
+        let mut concerned = Vec::new();
         hub.subscribers.each(|subscriber| {
-            let profile = settings.profiles.get(subscriber.profile());
-            let concerned = subscriber.sees(&change.key)
-                && profile
-                    .is_some_and(|profile| profile.servers().any(|(server, _)| *server == change.key.server));
-            if concerned {
-                for kind in &change.kinds {
-                    subscriber.list_changed(*kind);
-                }
+            if change.key.as_ref().is_none_or(|key| subscriber.sees(key)) {
+                concerned.push(Arc::clone(subscriber));
             }
         });
+        let mut views: Vec<(Arc<ViewCell>, Vec<ListKind>)> = Vec::new();
+        for subscriber in concerned {
+            let Some(view) = hub.view_cell_for(&subscriber) else { continue };
+            let known = views.iter().position(|(known, _)| Arc::ptr_eq(known, &view));
+            let index = known.unwrap_or_else(|| {
+                let changes =
+                    if change.key.is_some() { view.changes() } else { view.changes_of_configuration() };
+                views.push((view, changes));
+                views.len() - 1
+            });
+            let kinds = views.get(index).map(|(_, kinds)| kinds).filter(|_| change.tell);
+            for kind in kinds.into_iter().flatten() {
+                subscriber.list_changed(*kind);
+            }
+            // Views are made anew here, and there may be many.
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use trunkline_model::{Caller, ServerSpec};
 
-use super::fixture::{Bench, at_url, caller, name};
+use super::HubConfig;
+use super::fixture::{Bench, at_url, caller, configuration, name};
 use crate::catalog::ListKind;
 use crate::catalog::cell::Phase;
 use crate::downstream::subscriber::{Due, Subscriber};
@@ -148,4 +149,71 @@ async fn a_client_that_only_listens_hears_of_changes_after_hours() {
     let reader = subscriber.take_over();
     let due = timeout(PATIENCE, subscriber.next(reader)).await.expect("it is told");
     assert_eq!(due, Due::ListChanged(ListKind::Tools));
+}
+
+/// A listener of a profile that shows only `tool_0` of a server with more.
+async fn listening_to_one_tool(tools: &Arc<AtomicUsize>) -> (Scripted, Bench, Arc<Subscriber>, HubConfig) {
+    let server = server(tools, "", &Arc::new(AtomicBool::new(false))).await;
+    let bench = Bench::new(vec![spec(&server)]).await;
+    let mut config = configuration(vec![spec(&server)]);
+    for selection in config.profiles[0].servers.values_mut() {
+        selection.tools.include = Some(vec!["tool_0".to_owned()]);
+    }
+    bench.hub.apply(config.clone()).unwrap();
+    bench.hub.listed_view(&bench.request(&caller(1), "tools/list", "{}")).await;
+    bench.hub.catalog.cell(&bench.key("scripted", &caller(1))).settled(PATIENCE).await;
+    let subscriber = listen(&bench, &caller(1));
+    // Hears of the configuration, and perhaps of what was listed under it.
+    others_had_their_turn().await;
+    while timeout(Duration::ZERO, subscriber.next(subscriber.take_over())).await.is_ok() {}
+    (server, bench, subscriber, config)
+}
+
+async fn others_had_their_turn() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn hears_nothing(subscriber: &Subscriber) {
+    others_had_their_turn().await;
+    assert!(timeout(Duration::ZERO, subscriber.next(subscriber.take_over())).await.is_err());
+}
+
+async fn hears_of_tools(subscriber: &Subscriber) {
+    let due = timeout(PATIENCE, subscriber.next(subscriber.take_over())).await.expect("it is told");
+    assert_eq!(due, Due::ListChanged(ListKind::Tools));
+    hears_nothing(subscriber).await;
+}
+
+#[tokio::test]
+async fn a_change_of_what_is_not_shown_is_not_told() {
+    let tools = Arc::new(AtomicUsize::new(1));
+    let (_server, bench, subscriber, _) = listening_to_one_tool(&tools).await;
+    let key = bench.key("scripted", &caller(1));
+    for (count, shown) in [(3, 1), (0, 0)] {
+        tools.store(count, Ordering::SeqCst);
+        bench.hub.catalog.changed(&key);
+        bench.hub.catalog.cell(&key).settled(PATIENCE).await;
+        let view = bench.hub.view_now(&bench.request(&caller(1), "tools/list", "{}"));
+        assert_eq!(view.tools().count(), shown);
+        if shown == 1 {
+            hears_nothing(&subscriber).await;
+        }
+    }
+    hears_of_tools(&subscriber).await;
+}
+
+#[tokio::test]
+async fn a_new_configuration_is_told_to_whom_it_shows_something_else() {
+    let tools = Arc::new(AtomicUsize::new(3));
+    let (_server, bench, subscriber, config) = listening_to_one_tool(&tools).await;
+    bench.hub.apply(config.clone()).unwrap();
+    hears_nothing(&subscriber).await;
+    let mut wider = config;
+    for selection in wider.profiles[0].servers.values_mut() {
+        selection.tools.include = Some(vec!["tool_*".to_owned()]);
+    }
+    bench.hub.apply(wider).unwrap();
+    hears_of_tools(&subscriber).await;
 }

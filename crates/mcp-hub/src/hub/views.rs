@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,11 +12,13 @@ use trunkline_profiles::EffectiveProfile;
 use uuid::Uuid;
 
 use super::Hub;
+use crate::catalog::ListKind;
 use crate::catalog::cell::ListCell;
 use crate::catalog::names::SEPARATOR;
 use crate::catalog::page::Listings;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
+use crate::downstream::subscriber::Subscriber;
 use crate::method::Request;
 use crate::upstream::{InstanceKey, Offer};
 
@@ -41,9 +43,32 @@ pub(super) struct ViewCell {
     listings: Arc<Listings>,
     built: ArcSwap<(u64, Arc<View>)>,
     last_used: AtomicI64,
+    /// The lists as they were when those who listen were told last, or when
+    /// they were first looked at.
+    told: Mutex<Option<[u64; 4]>>,
 }
 
 impl ViewCell {
+    /// Which lists are not what those who listen were told last; from here on
+    /// they have been told.
+    pub(super) fn changes(&self) -> Vec<ListKind> {
+        let now = self.current().digests();
+        let before = self.told().replace(now).unwrap_or(now);
+        let kinds = ListKind::ALL.into_iter().zip(before.into_iter().zip(now));
+        kinds.filter(|(_, (before, now))| before != now).map(|(kind, _)| kind).collect()
+    }
+
+    /// [`Self::changes`] after a change of the configuration: what a server
+    /// lists that has not been asked yet may be anything.
+    pub(super) fn changes_of_configuration(&self) -> Vec<ListKind> {
+        let known = self.changes();
+        if self.cells.iter().all(|list| list.has_lists()) { known } else { ListKind::ALL.to_vec() }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<[u64; 4]>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The view of what the lists are now; built again only when one changed.
     pub(super) fn current(&self) -> Arc<View> {
         let generation = self.cells.iter().map(|cell| cell.generation()).sum::<u64>() + 1;
@@ -52,6 +77,7 @@ impl ViewCell {
             return Arc::clone(&built.1);
         }
         let view = Arc::new(View::build(&self.profile, &self.cells, &self.listings));
+        self.told().get_or_insert_with(|| view.digests());
         self.built.store(Arc::new((generation, Arc::clone(&view))));
         view
     }
@@ -174,6 +200,13 @@ impl Hub {
         self.view_cell_of(&request.profile, request.caller.identity(), session, &request.offer())
     }
 
+    /// What somebody who listens is shown; none when the profile is gone.
+    pub(super) fn view_cell_for(&self, subscriber: &Subscriber) -> Option<Arc<ViewCell>> {
+        let profile = self.profile(subscriber.profile().as_str())?;
+        let offer = subscriber.offer.get().cloned().unwrap_or_default();
+        Some(self.view_cell_of(&profile, subscriber.caller.identity(), subscriber.session, &offer))
+    }
+
     pub(super) fn view_cell_of(
         &self,
         profile: &Arc<EffectiveProfile>,
@@ -209,6 +242,8 @@ impl Hub {
             listings: Arc::clone(&self.listings),
             built,
             last_used,
+            // Those who listen were told of what the profile showed before it changed.
+            told: Mutex::new(views.get(&key).and_then(|before| *before.told())),
         });
         views.insert(key, Arc::clone(&cell));
         cell
@@ -231,6 +266,11 @@ impl Hub {
             }
             keep
         });
+    }
+
+    /// Those of a profile that is there still are made anew when they are looked at.
+    pub(super) fn forget_views_of_gone_profiles(&self) {
+        self.views().retain(|key, _| self.profile(key.profile.as_str()).is_some());
     }
 
     pub(super) fn views(&self) -> std::sync::MutexGuard<'_, HashMap<ViewKey, Arc<ViewCell>>> {
