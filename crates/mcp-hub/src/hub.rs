@@ -4,6 +4,7 @@
 pub(crate) mod fixture;
 mod follow;
 mod inspect;
+mod questions;
 mod subscriptions;
 mod views;
 mod warm;

@@ -68,6 +68,11 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Whether it is the hub that asks, for itself.
+    pub(crate) fn is_of_hub(&self) -> bool {
+        matches!(self, Self::Identity(identity, _) if *identity == Identity::hub())
+    }
+
     /// What the server is told that it may ask for. Whom everybody shares may
     /// ask nobody: it could not be known who answers.
     pub(crate) fn offer(&self) -> &str {
@@ -132,6 +137,9 @@ pub struct Greeting {
 pub enum ServerEvent {
     /// A notification that belongs to no request in flight.
     Notification(Message),
+    /// A request of the server that belongs to no request in flight, and where
+    /// its answer goes.
+    Question(Message, Reply),
     /// The link ended; requests in flight have failed already.
     Closed { reason: String },
 }
@@ -139,6 +147,14 @@ pub enum ServerEvent {
 /// Where a connection puts [`ServerEvent`]s. When the queue is full the
 /// connection drops notifications rather than wait.
 pub type Events = mpsc::Sender<(InstanceKey, ServerEvent)>;
+
+/// Tells of a question that belongs to no request in flight. Gives the answer
+/// when there is one at once: to a ping, or a refusal when too many events wait.
+fn ask_aside(events: &Events, key: InstanceKey, question: &Message, reply: Reply) -> Option<Bytes> {
+    let told = question.method() != Some("ping")
+        && events.try_send((key, ServerEvent::Question(question.clone(), reply))).is_ok();
+    (!told).then(|| http::reply_to(question))
+}
 
 /// One exchange: a request and all that comes back for it.
 #[derive(Debug)]
@@ -156,6 +172,12 @@ pub struct Reply(Arc<dyn Fn(Bytes) + Send + Sync>);
 impl Reply {
     pub(crate) fn new(send: impl Fn(Bytes) + Send + Sync + 'static) -> Self {
         Self(Arc::new(send))
+    }
+
+    /// Answers a request of the server that nobody else will: a ping with a
+    /// pong, all else with a refusal, so that it does not wait.
+    pub(crate) fn refuse(&self, question: &Message) {
+        self.send(http::reply_to(question));
     }
 
     /// Sends a whole JSON-RPC answer; a server that has gone gets none.
@@ -182,7 +204,7 @@ impl Exchange {
             let message = open.next().await?;
             match message.kind() {
                 Kind::Result | Kind::Error => return Ok(message),
-                Kind::Request => open.reply().send(http::reply_to(&message)),
+                Kind::Request => open.reply().refuse(&message),
                 Kind::Notification => {}
             }
         }

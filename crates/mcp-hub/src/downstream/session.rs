@@ -22,7 +22,7 @@ use super::subscriber::{Subscriber, Subscribers};
 use crate::bridge::asked::Asked;
 use crate::bridge::declared::offered;
 use crate::catalog::ListKind;
-use crate::upstream::Offer;
+use crate::upstream::{InstanceKey, Offer};
 
 /// How long a session id is good for.
 const LIFETIME: Duration = Duration::from_hours(7 * 24);
@@ -269,6 +269,12 @@ impl Sessions {
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sessions that an instance is for.
+    pub(crate) fn served_by(&self, instance: &InstanceKey) -> Vec<Arc<Session>> {
+        let live = self.live();
+        live.values().filter(|session| session.subscriber.sees(instance)).cloned().collect()
     }
 
     /// The most talkative level that any session of the identity asked for; 0

@@ -60,6 +60,7 @@ pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKe
     while let Some((key, event)) = arriving.recv().await {
         match event {
             ServerEvent::Notification(message) => hub.heard(&key, &message),
+            ServerEvent::Question(question, reply) => hub.asked_aside(&key, question, reply),
             ServerEvent::Closed { reason } => {
                 tracing::info!(server = %key.server, reason, "the connection to a server ended");
                 hub.subscribe_again(&key);

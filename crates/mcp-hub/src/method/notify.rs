@@ -1,8 +1,14 @@
 //! Notifications of clients.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::Request;
 use crate::jsonrpc::Fields;
-use crate::upstream::Era;
+use crate::upstream::{Era, within};
+
+/// How long a server may take to accept a notification.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes a notification. Those that the hub has no use for are taken too, as
 /// JSON-RPC wants.
@@ -20,6 +26,27 @@ pub(crate) fn take(request: &Request) {
                 session.cancel(id);
             }
         }
+        Some("notifications/roots/list_changed") if request.era == Era::Legacy => pass_on(request),
         _ => {}
     }
+}
+
+/// Passes a notification on to the legacy servers that are there for the
+/// client. Those that start later ask by themselves.
+fn pass_on(request: &Request) {
+    let (hub, body) = (Arc::clone(&request.hub), request.message.bytes().clone());
+    let (session, offer) = (request.session.as_deref(), request.offer());
+    let keys = request
+        .profile
+        .servers()
+        .filter_map(|(server, _)| hub.instance_key(server, &request.caller, session, &offer).ok());
+    let leases: Vec<_> = keys.filter_map(|key| hub.upstreams.running(&key)).collect();
+    let passing = Arc::clone(&hub);
+    hub.tasks.spawn_until_stop(async move {
+        for lease in leases.iter().filter(|lease| lease.greeting().era == Era::Legacy) {
+            let permit = passing.guard.housekeeping(&lease.key().server);
+            // One that does not take it is no reason to keep it from the others.
+            let _ = within(PATIENCE, lease.notify(&permit, body.clone())).await;
+        }
+    });
 }

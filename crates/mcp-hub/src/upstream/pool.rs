@@ -153,6 +153,11 @@ impl Upstreams {
         }
     }
 
+    /// A ready instance that is there already.
+    pub fn running(&self, key: &InstanceKey) -> Option<Lease> {
+        self.servers.load().get(&key.server)?.running(&key.scope)
+    }
+
     /// Every server and how it is, by name.
     pub fn states(&self) -> Vec<ServerState> {
         let servers = self.servers.load();

@@ -73,6 +73,12 @@ impl StdioConnection {
         self.process.link.notify(body).await
     }
 
+    /// Sends a notification of the hub's own, unless the child does not read
+    /// what it gets.
+    pub(in crate::upstream) fn tell(&self, body: Bytes) {
+        self.process.link.reply(body);
+    }
+
     /// [`Self::call`] for tests, which have no guard.
     #[cfg(test)]
     pub(in crate::upstream) async fn exchange(&self, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {

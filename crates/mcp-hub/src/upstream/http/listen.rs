@@ -17,10 +17,10 @@ use trunkline_web::sse::Event;
 
 use super::answer::MediaType;
 use super::failure::is_temporary;
-use super::{EventStream, Failure, Wire, reply_to};
+use super::{EventStream, Failure, Wire, reply_over};
 use crate::jsonrpc::{Fields, Kind, Message, meta};
 use crate::upstream::handshake::{MODERN_VERSION, client_info};
-use crate::upstream::{Era, Events, Greeting, InstanceKey, Outgoing, ServerEvent, next_id};
+use crate::upstream::{Era, Events, Greeting, InstanceKey, Outgoing, ServerEvent, ask_aside, next_id};
 
 const LISTEN: &str = "subscriptions/listen";
 pub(in crate::upstream) const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
@@ -183,7 +183,12 @@ impl Listener {
             Kind::Notification if message.method() == Some(ACKNOWLEDGED) => {}
             Kind::Notification => self.announce(message),
             Kind::Request if self.wire.is_modern() => {}
-            Kind::Request => self.wire.notify_aside("reply", reply_to(&message)).await,
+            Kind::Request => {
+                let reply = reply_over(&self.wire);
+                if let Some(answer) = ask_aside(&self.events, self.key.clone(), &message, reply) {
+                    self.wire.notify_aside("reply", answer).await;
+                }
+            }
             Kind::Result | Kind::Error if self.wire.is_modern() => return ControlFlow::Break(()),
             Kind::Result | Kind::Error => {}
         }

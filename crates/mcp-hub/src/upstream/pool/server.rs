@@ -134,6 +134,18 @@ impl Server {
         Err(Refused::Error(self.unreachable("it ends as soon as it has started")))
     }
 
+    pub(super) fn running(self: &Arc<Self>, scope: &Scope) -> Option<Lease> {
+        let place = Place::take(self, self.outfit.parts.limits.in_flight).ok()?;
+        let slots = self.slots();
+        match slots.by_scope.get(scope) {
+            Some(Slot::Ready(instance)) if !instance.connection.is_closed() => {
+                instance.take();
+                Some(Lease { instance: Arc::clone(instance), place })
+            }
+            _ => None,
+        }
+    }
+
     fn look(self: &Arc<Self>, scope: &Scope) -> Result<Found, Refused> {
         let mut slots = self.slots();
         if slots.retired {

@@ -25,6 +25,17 @@ struct State {
     closed: Option<String>,
 }
 
+/// Which request in flight made a server ask something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The only one, which has been told.
+    TheOne,
+    /// None is in flight.
+    Nothing,
+    /// One of several, or one that takes no more.
+    OneOfSeveral,
+}
+
 impl Inbox {
     /// Registers the request `id` before it is sent.
     ///
@@ -63,14 +74,18 @@ impl Inbox {
         true
     }
 
-    /// Hands something that the server asks to the one request in flight;
-    /// false when there is none, or more than one.
-    pub(super) fn ask(&self, question: Message) -> bool {
+    /// Hands something that the server asks to the one request in flight.
+    pub(super) fn ask(&self, question: &Message) -> Cause {
         let state = self.state();
         let mut waiting = state.waiting.values();
         match (waiting.next(), waiting.next()) {
-            (Some(only), None) if only.capacity() > 1 => only.try_send(Ok(question)).is_ok(),
-            _ => false,
+            (None, _) => Cause::Nothing,
+            (Some(_), _) if question.method() == Some("ping") => Cause::OneOfSeveral,
+            (Some(only), None) if only.capacity() > 1 => match only.try_send(Ok(question.clone())) {
+                Ok(()) => Cause::TheOne,
+                Err(_) => Cause::OneOfSeveral,
+            },
+            _ => Cause::OneOfSeveral,
         }
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use trunkline_web::sse::Event;
 use url::Url;
 
-use super::inbox::Inbox;
+use super::inbox::{Cause, Inbox};
 use crate::jsonrpc::{Fields, Kind, Message};
-use crate::upstream::http::{EventStream, Failure, MediaType, Wire, reply_to};
-use crate::upstream::{Events, InstanceKey, ServerEvent};
+use crate::upstream::http::{EventStream, Failure, MediaType, Wire, reply_over, reply_to};
+use crate::upstream::{Events, InstanceKey, ServerEvent, ask_aside};
 
 const PROGRESS: &str = "notifications/progress";
 
@@ -92,9 +92,15 @@ impl Reader {
             Kind::Notification => self.notified(message),
             Kind::Request => {
                 // Over one stream for all requests, only the one in flight can have caused it.
-                let is_ping = message.method() == Some("ping");
-                if is_ping || !self.inbox.ask(message.clone()) {
-                    self.wire.notify_aside("reply", reply_to(&message)).await;
+                let answer = match self.inbox.ask(&message) {
+                    Cause::TheOne => None,
+                    Cause::Nothing => {
+                        ask_aside(&self.events, self.key.clone(), &message, reply_over(&self.wire))
+                    }
+                    Cause::OneOfSeveral => Some(reply_to(&message)),
+                };
+                if let Some(answer) = answer {
+                    self.wire.notify_aside("reply", answer).await;
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Where each message of a child belongs.
 
+use std::sync::Arc;
+
 use super::lines::Line;
 use super::link::Link;
 use crate::jsonrpc::{Fields, Kind, Message, meta};
@@ -8,7 +10,7 @@ use crate::upstream::{ServerEvent, UpstreamError};
 
 /// Takes one line of the child's standard output. What is no message is
 /// noted in the log and disturbs nobody.
-pub(super) fn dispatch(link: &Link, line: Line) {
+pub(super) fn dispatch(link: &Arc<Link>, line: Line) {
     match line {
         Line::Whole(line) if line.trim_ascii().is_empty() => {}
         Line::Whole(line) => match Message::parse_shallow(line.clone()) {
@@ -31,7 +33,7 @@ pub(super) fn dispatch(link: &Link, line: Line) {
     }
 }
 
-fn dispatch_message(link: &Link, message: Message) {
+fn dispatch_message(link: &Arc<Link>, message: Message) {
     match message.kind() {
         Kind::Result | Kind::Error => answer(link, message),
         Kind::Notification => notification(link, message),
@@ -40,7 +42,7 @@ fn dispatch_message(link: &Link, message: Message) {
     }
 }
 
-fn answer(link: &Link, message: Message) {
+fn answer(link: &Arc<Link>, message: Message) {
     let mut pending = link.pending();
     // A server that cannot read a request answers with the id null (JSON-RPC
     // 2.0, section 5).
@@ -56,7 +58,7 @@ fn answer(link: &Link, message: Message) {
     link.refuse_questions();
 }
 
-fn notification(link: &Link, message: Message) {
+fn notification(link: &Arc<Link>, message: Message) {
     let mut unclaimed = Some(message);
     {
         let mut pending = link.pending();
@@ -92,7 +94,7 @@ fn named_owner(message: &Message) -> Option<u64> {
     named?.parse().ok()
 }
 
-fn fail_too_large(link: &Link, pending: &mut super::pending::Pending, id: Option<u64>) {
+fn fail_too_large(link: &Arc<Link>, pending: &mut super::pending::Pending, id: Option<u64>) {
     if let Some(id) = id {
         pending.answer(id, Err(UpstreamError::TooLarge { limit: link.message_limit }));
     }

@@ -11,7 +11,9 @@ use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
 use crate::jsonrpc::Message;
 use crate::upstream::http::reply_to;
-use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, Owner, Reply, UpstreamError};
+use crate::upstream::{
+    Events, Exchange, InstanceKey, OpenExchange, Outgoing, Owner, Reply, UpstreamError, ask_aside,
+};
 
 /// Messages that wait for the child to read its standard input.
 pub(super) const QUEUED_MESSAGES: usize = 64;
@@ -135,11 +137,23 @@ impl Link {
         }
     }
 
-    /// Brings something that the child asks to the request that caused it.
-    pub(super) fn asked(&self, question: Message) {
-        self.asks.store(true, Ordering::Release);
-        self.pending().ask(question);
-        self.refuse_questions();
+    /// Brings something that the child asks to the request that caused it, or
+    /// to whoever the child serves.
+    pub(super) fn asked(self: &Arc<Self>, question: Message) {
+        let of_no_request = self.pending().ask(question);
+        match of_no_request {
+            Some(question) => {
+                let link = Arc::clone(self);
+                let reply = Reply::new(move |answer| link.reply(answer));
+                if let Some(answer) = ask_aside(&self.events, self.key(), &question, reply) {
+                    self.reply(answer);
+                }
+            }
+            None => {
+                self.asks.store(true, Ordering::Release);
+                self.refuse_questions();
+            }
+        }
     }
 
     /// Answers the questions of which nobody can know who caused them.

@@ -107,22 +107,27 @@ impl Pending {
         true
     }
 
-    /// Takes something that the child asks. When several requests might have
-    /// caused it, it waits until all but one have their answers.
-    pub(super) fn ask(&mut self, question: Message) {
+    /// Takes something that the child asks, and gives it back when no request
+    /// can have caused it. When several might have, it waits until all but one
+    /// have their answers.
+    pub(super) fn ask(&mut self, question: Message) -> Option<Message> {
+        if !self.entries.values().any(Entry::may_have_asked) {
+            return Some(question);
+        }
         if self.questions.len() == QUEUED_QUESTIONS {
             self.refused.push(question);
-            return;
+            return None;
         }
         self.questions.push(question);
         self.hand_over_questions();
+        None
     }
 
     fn hand_over_questions(&mut self) {
         if self.questions.is_empty() {
             return;
         }
-        let mut candidates = self.entries.iter().filter(|(_, entry)| entry.sent && entry.may_ask);
+        let mut candidates = self.entries.iter().filter(|(_, entry)| entry.may_have_asked());
         match (candidates.next().map(|(id, _)| *id), candidates.next().is_some()) {
             (None, _) => self.refused.append(&mut self.questions),
             (Some(_), true) => {}
@@ -186,6 +191,10 @@ impl Pending {
 }
 
 impl Entry {
+    fn may_have_asked(&self) -> bool {
+        self.sent && self.may_ask
+    }
+
     fn end(self, answer: Item) {
         match self.waiter {
             // The receiver is gone when the caller went away: nobody is told.
@@ -330,7 +339,8 @@ mod tests {
         assert!(one.try_recv().is_err());
         assert_eq!(pending.take_refused().len(), 1);
         let mut idle = Pending::default();
-        idle.ask(question(8));
-        assert_eq!(idle.take_refused().len(), 1, "nobody can have caused it");
+        assert!(idle.ask(question(8)).is_some(), "no request can have caused it");
+        let _list = sent(&mut idle, 3, "tools/list");
+        assert!(idle.ask(question(9)).is_some() && idle.take_refused().is_empty());
     }
 }

@@ -2,10 +2,20 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use trunkline_model::{Endpoint, Identity};
 
 use super::{Instance, Server, Slot, Slots};
-use crate::upstream::{Offer, Scope};
+use crate::jsonrpc::Fields;
+use crate::upstream::{Connection, Offer, Scope};
+
+/// The hub has no roots, and the caller has.
+const ROOTS_CHANGED: Bytes =
+    Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}"#);
+
+fn declares_roots(offer: &str) -> bool {
+    Fields::find(offer, ["roots"]).is_ok_and(|fields| fields.raw(0).is_some())
+}
 
 impl Server {
     /// The child that the hub started to see what the server lists, as the
@@ -27,6 +37,11 @@ impl Server {
         }
         let instance = slots.by_scope.remove(&hubs)?.ready()?;
         instance.owner.pass_to(scope.clone());
+        if let Connection::Stdio(child) = &instance.connection
+            && declares_roots(scope.offer())
+        {
+            child.tell(ROOTS_CHANGED);
+        }
         slots.by_scope.insert(scope.clone(), Slot::Ready(Arc::clone(&instance)));
         tracing::debug!(server = %self.spec.name, "the hub's own instance goes to a caller");
         Some(instance)
