@@ -72,7 +72,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use trunkline_model::{Clock, ServerName};
+use trunkline_model::{Clock, Endpoint, ServerName};
 use trunkline_profiles::{Guard, Permit};
 use trunkline_web::Tasks;
 
@@ -80,7 +80,7 @@ use self::cell::ListCell;
 use self::lists::ServerLists;
 use self::view::has_capability;
 use crate::upstream::pool::{Lease, Upstreams};
-use crate::upstream::{self, InstanceKey, UpstreamError};
+use crate::upstream::{self, Era, InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -232,7 +232,15 @@ impl Catalog {
         let permit = self.guard.housekeeping(&key.server);
         let lease = self.upstreams.connection(key).await?;
         let asked = upstream::within(LONGEST_FETCH, ask_for_all(&lease, &permit)).await;
-        asked.inspect_err(|error| lease.failed(error))
+        let mut lists = asked.inspect_err(|error| lease.failed(error))?;
+        if lists.greeting.era == Era::Modern && self.is_over_http(&key.server) {
+            mirrored::reject_invalid(Arc::make_mut(&mut lists.tools), &key.server);
+        }
+        Ok(lists)
+    }
+
+    fn is_over_http(&self, server: &ServerName) -> bool {
+        self.upstreams.spec(server).is_some_and(|spec| matches!(spec.endpoint, Endpoint::Http(_)))
     }
 }
 

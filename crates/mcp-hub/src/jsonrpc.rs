@@ -8,6 +8,7 @@ mod fields;
 mod message;
 mod splice;
 
+pub(crate) use fields::unquote;
 pub use fields::{FieldFault, Fields, may_have_meta};
 pub use message::{Kind, Message, ParseFault};
 pub use splice::{splice, splice_into, text};

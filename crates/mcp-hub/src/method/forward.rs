@@ -279,7 +279,8 @@ fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(Stri
     match &destination.target {
         Some(target) if era == Era::Modern && !target.mirrored.is_empty() => {
             let arguments = Fields::find(params, ["arguments"]).ok().and_then(|fields| fields.raw(0));
-            mirrored::headers(&target.mirrored, arguments)
+            // What cannot be repeated was refused on its way here.
+            mirrored::headers(&target.mirrored, arguments).unwrap_or_default()
         }
         _ => Vec::new(),
     }
