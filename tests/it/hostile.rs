@@ -9,6 +9,7 @@ mod headers;
 mod host_and_origin;
 mod lists;
 mod messages;
+mod mirrored_arguments;
 mod names;
 mod paths;
 mod secrets;

@@ -73,6 +73,30 @@ async fn a_header_that_differs_from_the_body_is_refused() -> Result<()> {
     stage.refuses(rows).await
 }
 
+/// The name of a prompt and the URI of a resource are repeated as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_or_resource_under_another_name_is_refused() -> Result<()> {
+    let stage = Stage::set().await?;
+    let uris_differ = refused(400, -32020, "the header Mcp-Name and params.uri differ");
+    let mut rows = Vec::new();
+    for (method, member, own, differ) in [
+        ("prompts/get", "name", "scripted__p", NAMES_DIFFER),
+        ("resources/read", "uri", "demo://x", uris_differ),
+    ] {
+        let named = format!("\"{member}\":\"{own}\"");
+        let request = modern(&stage).set("Mcp-Method", method).body(body(method, &[&named, META]));
+        for other in ["scripted__q", "demo://y", "", "DEMO://X", "demo://x ?", "=?base64?ZGVtbzovL3k=?="] {
+            rows.push(row(format!("{method} {other:?}"), request.clone().set("Mcp-Name", other), differ));
+        }
+        let missing = refused(400, -32020, "the header Mcp-Name is missing");
+        rows.push(row(format!("{method} without"), request.clone().without("Mcp-Name"), missing));
+        let lie = refused(400, -32020, "the header Mcp-Method and the body's method differ");
+        let listed = request.set("Mcp-Name", own).set("Mcp-Method", "tools/list");
+        rows.push(row(format!("{method} as a list"), listed, lie));
+    }
+    stage.refuses(rows).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_is_missing_or_stands_twice_is_refused() -> Result<()> {
     let stage = Stage::set().await?;
