@@ -2,6 +2,7 @@
 //! names the exact answer, that no server was contacted, and that the refusal
 //! is in the trail.
 
+mod counters;
 mod credentials;
 mod fields;
 mod framing;
@@ -12,10 +13,12 @@ mod messages;
 mod mirrored_arguments;
 mod names;
 mod paths;
+mod questions;
 mod secrets;
 mod server_answers;
 mod server_streams;
 mod session_ids;
 mod slow;
 mod stage;
+mod streams;
 mod tenants;

@@ -4,9 +4,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::stage::{Refusal, Row, Stage, refused, unread};
-
-const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+use super::stage::{META, Refusal, Row, Stage, refused, unread};
 
 const TWICE: [(&str, &str, Refusal); 12] = [
     (

@@ -5,9 +5,8 @@ use anyhow::Result;
 use trunkline_tests::message::MODERN;
 use trunkline_tests::raw::RawRequest;
 
-use super::stage::{Refusal, Row, Stage, refused};
+use super::stage::{META, Refusal, Row, Stage, refused};
 
-const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 const TOOL: &str = "scripted__tool_000";
 
 const VERSIONS_DIFFER: Refusal =

@@ -11,9 +11,8 @@ use trunkline_tests::message::{self, MODERN};
 use trunkline_tests::raw::{self, RawRequest};
 use trunkline_tests::raw_server::{self, RawServer};
 
-use super::stage::{Refusal, Row, quiet, refused, refused_by};
+use super::stage::{META, Refusal, Row, quiet, refused, refused_by};
 
-const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 const DIFFER: Refusal =
     refused(400, -32020, "the header mcp-param-region and the argument that it repeats differ");
 const MISSING: Refusal = refused(400, -32020, "the header mcp-param-region is missing");

@@ -18,6 +18,10 @@ use trunkline_tests::scripted::{Script, ScriptedServer};
 /// The largest body that the hub of [`Stage`] takes, in bytes.
 pub(super) const LARGEST: usize = 300_000;
 
+/// What a modern request says of itself at the least, as a member of its
+/// parameters.
+pub(super) const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
 pub(super) struct Stage {
     pub(super) hub: TestHub,
     pub(super) server: ScriptedServer,
