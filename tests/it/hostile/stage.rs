@@ -158,6 +158,15 @@ pub(super) struct Doors {
 }
 
 impl Doors {
+    /// A call at every door, the stream of the old transport kept open.
+    pub(super) fn calls(&self) -> Vec<(&'static str, RawRequest)> {
+        let params = format!(r#"{{"name":"scripted__tool_000","arguments":{{}},{META}}}"#);
+        let call = |(door, request): &(&'static str, RawRequest)| {
+            (*door, request.clone().body(message::request("1", "tools/call", &params)))
+        };
+        self.requests.iter().map(call).collect()
+    }
+
     /// The same body at every door.
     pub(super) fn rows(&self, name: &str, body: &[u8], refusal: Refusal) -> Vec<Row> {
         let at = |(door, request): &(&str, RawRequest)| Row {
