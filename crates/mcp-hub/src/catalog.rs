@@ -147,11 +147,8 @@ impl Catalog {
     pub(crate) fn changed(self: &Arc<Self>, key: &InstanceKey) {
         let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         if let Some(cell) = known {
-            let fetching = matches!(cell.state().phase, cell::Phase::Fetching);
             cell.mark_stale();
-            if !fetching {
-                self.refresh(&cell);
-            }
+            self.refresh(&cell);
         }
     }
 
@@ -181,6 +178,7 @@ impl Catalog {
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
         self.let_the_hub_ask_first(cell).await;
         loop {
+            cell.pace().await;
             match self.fetch_all(&cell.key).await {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use trunkline_tests::connection::call_params;
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::LegacyClient;
-use trunkline_tests::raw_server::{RawCall, RawServer, Step, http, tool};
+use trunkline_tests::raw_server::{RawCall, RawServer, Step, chunk, chunked_head, http, tool};
 use trunkline_tests::scripted::{Script, ScriptedServer};
 
 /// The page of a list that this kind of server answers with.
@@ -190,5 +190,45 @@ async fn a_flood_of_lists_is_one_question() -> Result<()> {
     futures_util::future::try_join_all(askers).await?;
     assert!(server.received_of("tools/list") <= 2);
     assert!(server.received_of("server/discover") <= 2);
+    Ok(())
+}
+
+/// A server that says without end that its list changed, and each time lists
+/// something else, is asked now and then; its list stays whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_changes_without_end_is_not_asked_for_without_end() -> Result<()> {
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    let server = RawServer::start(move |call| {
+        if call.http_method == "GET" {
+            let changed = r#"data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+            let drip = Step::Drip(chunk(format!("{changed}\n\n").as_bytes()), Duration::from_millis(2));
+            return Some(vec![Step::Write(chunked_head("text/event-stream")), drip]);
+        }
+        (call.method == "tools/list").then(|| {
+            let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let list = json!({ "tools": [tool("tool"), tool(&format!("t{number}"))] });
+            vec![Step::Write(http("200 OK", "application/json", &call.answer_with(&list)))]
+        })
+    })
+    .await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  raw: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ raw: {{}} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let client = LegacyClient::connect(hub.endpoint("team")).await?;
+    assert_eq!(client.request("tools/list", "{}").await?.entries("tools")?.len(), 2);
+    super::stage::until(|| server.received().iter().any(|call| call.http_method == "GET")).await?;
+    let before = server.received_of("tools/list");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(1) {
+        let answer = client.request("tools/call", &call_params("raw__tool", "{}")).await?;
+        assert_eq!(answer.first_text()?, "ok");
+        assert_eq!(client.request("tools/list", "{}").await?.entries("tools")?.len(), 2);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = server.received_of("tools/list") - before;
+    // The hub's own list and the caller's.
+    assert!(asked <= 2 * 15, "{asked} questions in a second");
     Ok(())
 }
