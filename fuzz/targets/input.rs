@@ -42,7 +42,7 @@ fn of_server(result: &str) {
     }
     again(&questions);
     let answers: Vec<_> =
-        questions.iter().map(|(key, ..)| (key.clone(), "{\"x\":1e400}".to_owned())).collect();
+        questions.iter().map(|(key, ..)| (key.clone(), "{\"x\" : [1e2]}".to_owned())).collect();
     retry("{}", &answers, state.as_deref());
 }
 
@@ -107,8 +107,7 @@ fn retry(params: &str, given: &[(String, String)], state: Option<&str>) {
     sorted.sort();
     assert_eq!(answers(&text), sorted, "{text}");
     let Ok(before) = serde_json::from_str::<Map<String, Value>>(params) else { return };
-    let readable: String = text.replace("1e400", "1");
-    let after: Map<String, Value> = serde_json::from_str(&readable).expect("an object");
+    let after: Map<String, Value> = serde_json::from_str(&text).expect("an object");
     for (name, value) in &before {
         assert_eq!(after.get(name), Some(value), "{name} in {text}");
     }

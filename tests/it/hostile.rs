@@ -3,6 +3,7 @@
 //! is in the trail.
 
 mod counters;
+mod coverage;
 mod credentials;
 mod fields;
 mod framing;
