@@ -6,8 +6,6 @@ mod echo;
 mod json;
 mod rmcp;
 
-use std::borrow::Cow;
-
 use anyhow::{Context as _, Result, ensure};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -47,7 +45,8 @@ pub(super) fn check<C: std::fmt::Debug>(
     run.map_err(|failed| anyhow::anyhow!("{failed}"))
 }
 
-/// The members of an object in their order, with their values as written.
+/// The members of an object in their order, names and values as they are
+/// written.
 pub(super) fn members(object: &str) -> Result<Vec<(String, String)>> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
@@ -57,9 +56,8 @@ pub(super) fn members(object: &str) -> Result<Vec<(String, String)>> {
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = Vec::new();
-            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                let value: &'de RawValue = map.next_value()?;
-                members.push((key.into_owned(), value.get().to_owned()));
+            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                members.push((key.get().trim_matches('"').to_owned(), value.get().to_owned()));
             }
             Ok(members)
         }

@@ -33,7 +33,12 @@ impl Case {
         members.extend(unknown.iter().cloned());
         if meta.is_some() || !own.is_empty() {
             let mut meta = meta.clone().unwrap_or_default();
-            meta.extend((!own.is_empty()).then(|| own.to_owned()));
+            // A modern client is refused when some reader cannot read a key of it.
+            meta.push(if own.is_empty() {
+                r#""vendor.example/\ud800":1"#.to_owned()
+            } else {
+                own.to_owned()
+            });
             members.push(format!("\"_meta\"{space}:{{{}}}", meta.join(",")));
         }
         members.push(format!("\"arguments\":{{{arguments}{space}\"result\":{result}}}"));

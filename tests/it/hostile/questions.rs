@@ -318,3 +318,21 @@ async fn a_call_that_waits_goes_on_for_its_caller_and_once() -> Result<()> {
     drop(asks.answered);
     Ok(())
 }
+
+/// A modern server knows what the client declared, and asks for something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_modern_client_is_not_asked_for_what_it_did_not_declare() -> Result<()> {
+    let server = asking_server().await?;
+    let hub = hub_over(&server, &server).await?;
+    let endpoint = hub.endpoint("red").with_key(&hub.create_key("red").await?);
+    for declared in ["{}", r#"{"sampling":{}}"#, r#"{"elicitation":{"url":{}}}"#] {
+        let client = ModernClient::with_capabilities(endpoint.clone(), declared);
+        let error = client.request("tools/call", &call_params("one__ask", "{}")).await?.error()?;
+        let said = "the server answered with a result of type input_required, which was not offered to it";
+        ensure!((error.code, error.message.as_str()) == (-32603, said), "{declared}: {error:?}");
+    }
+    let client = ModernClient::with_capabilities(endpoint, ELICITATION);
+    let asked = client.request("tools/call", &call_params("one__ask", "{}")).await?.result_value()?;
+    ensure!(asked["resultType"] == "input_required", "{asked}");
+    Ok(())
+}

@@ -11,8 +11,8 @@ use super::patience::Patience;
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
 use super::{Request, conclude, invalid, meta, suspend};
-use crate::bridge::declared::offered;
-use crate::bridge::input::with_members;
+use crate::bridge::declared::{lacking, offered};
+use crate::bridge::input::{InputRequest, InputRequired, with_members};
 use crate::bridge::state::{self, State};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
@@ -100,9 +100,18 @@ pub(super) fn state_of<'a>(
 }
 
 /// A result with which a server asks back, for a modern client: its state is
-/// sealed. None when the cryptographic library refuses.
+/// sealed. None when it asks for what the client did not declare, or the
+/// cryptographic library refuses.
 pub(super) fn input_required(request: &Request, destination: &Destination, result: &Bytes) -> Option<Bytes> {
     let result_text = std::str::from_utf8(result).ok()?;
+    let lacks = |input: &InputRequest| {
+        let lacking = lacking(request.declared(), &input.method, input.params.as_deref());
+        // What the hub does not know is between the two of them.
+        lacking.is_some_and(|required| required != "{}")
+    };
+    if InputRequired::read(result_text).is_some_and(|asked| asked.requests.iter().any(lacks)) {
+        return None;
+    }
     let fields = Fields::find(result_text, ["requestState"]).ok()?;
     let Ok(Some(inner)) = fields.string(0) else { return Some(result.clone()) };
     let asked = Fields::find(request.params(), ["arguments"]).ok()?;

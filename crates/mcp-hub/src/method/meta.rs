@@ -1,12 +1,10 @@
 //! `_meta` on its way to a server: what the hop itself says is made anew, all
 //! else passes (2026-07-28, basic, `_meta`).
 
-use std::borrow::Cow;
-
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{meta, text};
+use crate::jsonrpc::{meta, text, unquote};
 use crate::upstream::hop;
 
 /// The progress token of a request, as the client wrote it.
@@ -42,7 +40,7 @@ pub(super) fn rewritten(
         members.push(format!("\"progressToken\":{token}"));
     }
     for (key, value) in original.map(passing).unwrap_or_default() {
-        members.push(format!("{}:{value}", text(&key)));
+        members.push(format!("{key}:{value}"));
     }
     (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
 }
@@ -54,26 +52,27 @@ pub(super) fn may_pass_as_is(original: &str) -> bool {
         && !original.contains('\\')
 }
 
-/// The members that pass: all but those that speak of one hop.
-fn passing(original: &str) -> Vec<(Cow<'_, str>, &str)> {
+/// The members that pass, as they are written: all but those that speak of one
+/// hop.
+fn passing(original: &str) -> Vec<(&str, &str)> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(Cow<'de, str>, &'de str)>;
+        type Value = Vec<(&'de str, &'de str)>;
         fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             formatter.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = Vec::new();
-            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                let value: &'de RawValue = map.next_value()?;
-                members.push((key, value.get()));
+            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                members.push((key.get(), value.get()));
             }
             Ok(members)
         }
     }
     let mut members =
         serde_json::Deserializer::from_str(original).deserialize_map(Members).unwrap_or_default();
-    members.retain(|(key, _)| !is_of_one_hop(key));
+    // A key that cannot be read is none that the hub knows.
+    members.retain(|(key, _)| !unquote(key).is_some_and(|key| is_of_one_hop(&key)));
     members
 }
 
@@ -101,6 +100,8 @@ mod tests {
             rewritten(Some(original), Some(7), None).unwrap(),
             r#"{"progressToken":7,"claudecode/toolUseId":"t1","x":{"y":1e2}}"#
         );
+        let odd = r#"{"\ud800":1,"progress\u0054oken":2,"v\u002fy":"\ud800","i\u006f.modelcontextprotocol/logLevel":"debug"}"#;
+        assert_eq!(rewritten(Some(odd), None, None).unwrap(), r#"{"\ud800":1,"v\u002fy":"\ud800"}"#);
         assert_eq!(rewritten(Some(r#"{"progressToken":1}"#), None, None), None);
         assert_eq!(progress_token(original), Some("\"abc\""));
     }
