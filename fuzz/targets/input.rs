@@ -107,6 +107,9 @@ fn retry(params: &str, given: &[(String, String)], state: Option<&str>) {
     sorted.sort();
     assert_eq!(answers(&text), sorted, "{text}");
     let Ok(before) = serde_json::from_str::<Map<String, Value>>(params) else { return };
+    if state.is_some_and(|state| serde_json::from_str::<Value>(state).is_err()) {
+        return; // A state may be more than serde_json can hold.
+    }
     let after: Map<String, Value> = serde_json::from_str(&text).expect("an object");
     for (name, value) in &before {
         assert_eq!(after.get(name), Some(value), "{name} in {text}");

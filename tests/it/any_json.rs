@@ -95,16 +95,16 @@ impl Client {
     }
 
     async fn list(&self) -> Result<String> {
-        let (response, params) = match self {
-            Self::Legacy(client) => (client.post(message::request("1", "tools/list", "{}")).await?, ""),
+        let response = match self {
+            Self::Legacy(client) => client.post(message::request("1", "tools/list", "{}")).await?,
             Self::Modern(endpoint) => {
                 let params = format!(r#"{{"_meta":{{{META}}}}}"#);
                 let headers = [("mcp-protocol-version", MODERN), ("mcp-method", "tools/list")];
-                (endpoint.post(message::request("1", "tools/list", &params), &headers).await?, "")
+                endpoint.post(message::request("1", "tools/list", &params), &headers).await?
             }
         };
         let messages = response.messages()?;
-        let envelope = Envelope::parse(messages.last().context(params)?)?;
+        let envelope = Envelope::parse(messages.last().context("no answer")?)?;
         Ok(envelope.result.with_context(|| format!("{:?}", envelope.error))?.get().to_owned())
     }
 }
@@ -170,7 +170,7 @@ impl Pairing {
         let (mut sent, mut received) = (members(sent)?, members(received)?);
         let take_meta = |of: &mut Vec<(String, String)>| {
             let at = of.iter().position(|(key, _)| key == "_meta");
-            let meta = at.map(|at| of.remove(at).1).unwrap_or_else(|| "{}".to_owned());
+            let meta = at.map_or_else(|| "{}".to_owned(), |at| of.remove(at).1);
             members(&meta).map(passing)
         };
         let (sent_meta, received_meta) = (take_meta(&mut sent)?, take_meta(&mut received)?);

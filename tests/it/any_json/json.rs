@@ -28,7 +28,8 @@ impl Case {
     /// client has to send.
     pub(super) fn params(&self, own: &str) -> String {
         let Self { arguments, result, meta, unknown, space } = self;
-        let arguments: String = arguments.iter().map(|member| format!("{member},")).collect();
+        let mut arguments = arguments.clone();
+        arguments.push(format!("{space}\"result\":{result}"));
         let mut members = vec![r#""name":"echo""#.to_owned()];
         members.extend(unknown.iter().cloned());
         if meta.is_some() || !own.is_empty() {
@@ -41,7 +42,7 @@ impl Case {
             });
             members.push(format!("\"_meta\"{space}:{{{}}}", meta.join(",")));
         }
-        members.push(format!("\"arguments\":{{{arguments}{space}\"result\":{result}}}"));
+        members.push(format!("\"arguments\":{{{}}}", arguments.join(",")));
         format!("{{{space}{}{space}}}", members.join(&format!("{space},")))
     }
 }

@@ -274,7 +274,7 @@ async fn an_answer_is_rewritten_in_every_form_it_comes_in() -> Result<()> {
         match form {
             // No result, whatever it says; and events of another name are no messages.
             "an event of another name" | "as an error status" => {
-                assert_eq!(answer.error()?.code, -32603, "{form}")
+                assert_eq!(answer.error()?.code, -32603, "{form}");
             }
             _ => {
                 let result = answer.result_value().context(form)?;

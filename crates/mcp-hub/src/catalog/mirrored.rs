@@ -2,6 +2,7 @@
 //! basic/transports/streamable-http, "custom headers from tool parameters").
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use http::HeaderMap;
@@ -100,7 +101,7 @@ impl Mirrored {
             if !value.starts_with('{') {
                 return Ok(None);
             }
-            let found = member(value, name).ok_or_else(|| {
+            let found = member(value, name).map_err(|Unclear| {
                 format!("the argument {:?} cannot be read, or stands twice", self.path.join("."))
             })?;
             let Some(inner) = found else { return Ok(None) };
@@ -133,7 +134,10 @@ fn same_number(one: &str, other: &str) -> bool {
         return one == other;
     }
     let value = |text: &str| text.parse::<f64>().ok().filter(|value| value.abs() < SAFE);
-    matches!((value(one), value(other)), (Some(one), Some(other)) if one.partial_cmp(&other).is_some_and(|order| order.is_eq()))
+    match (value(one), value(other)) {
+        (Some(one), Some(other)) => one.partial_cmp(&other).is_some_and(Ordering::is_eq),
+        _ => false,
+    }
 }
 
 /// A number in decimals, where it was written with an exponent and is whole.
@@ -145,19 +149,23 @@ fn decimal(number: &str) -> String {
     }
 }
 
-/// The one member of that name, which may be absent. None when the object
-/// cannot be read or the member stands twice: another reader might see the
-/// other one.
-fn member<'a>(object: &'a str, name: &str) -> Option<Option<&'a str>> {
+/// The object cannot be read, or the member stands twice: another reader might
+/// see the other one.
+struct Unclear;
+
+type Found<'a> = Result<Option<&'a str>, Unclear>;
+
+/// The one member of that name, which may be absent.
+fn member<'a>(object: &'a str, name: &str) -> Found<'a> {
     struct One<'n>(&'n str);
     impl<'de> DeserializeSeed<'de> for One<'_> {
-        type Value = Option<Option<&'de str>>;
+        type Value = Found<'de>;
         fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
             deserializer.deserialize_map(self)
         }
     }
     impl<'de> Visitor<'de> for One<'_> {
-        type Value = Option<Option<&'de str>>;
+        type Value = Found<'de>;
         fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
             formatter.write_str("an object")
         }
@@ -170,10 +178,11 @@ fn member<'a>(object: &'a str, name: &str) -> Option<Option<&'a str>> {
                     twice |= found.replace(value.get()).is_some();
                 }
             }
-            Ok((!twice).then_some(found))
+            Ok(if twice { Err(Unclear) } else { Ok(found) })
         }
     }
-    One(name).deserialize(&mut serde_json::Deserializer::from_str(object)).ok().flatten()
+    let read = One(name).deserialize(&mut serde_json::Deserializer::from_str(object));
+    read.unwrap_or(Err(Unclear))
 }
 
 #[cfg(test)]
