@@ -1,6 +1,7 @@
 //! Streams that clients keep open: they end with what let them in, cost no
 //! server anything, and carry what their own client asked for.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,8 +9,10 @@ use http::Method;
 use serde_json::Value;
 use tokio::time::timeout;
 use trunkline_tests::http::{Endpoint, Streaming};
+use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
 use trunkline_tests::message;
+use trunkline_tests::scripted::{Script, ScriptedServer};
 
 use super::stage::{LARGEST, META, OldStream, Row, Stage, refused, unread, until_async};
 
@@ -226,5 +229,53 @@ async fn a_stream_needs_a_session() -> Result<()> {
         let expected = if more.len() == 2 && more[1].0 == "mcp-session-id" { 404 } else { 400 };
         assert_eq!((status, response.is_event_stream()), (expected, false), "{more:?}");
     }
+    Ok(())
+}
+
+/// The old transport takes a request before it is answered: who does not read
+/// the answers has no more requests taken, and harms nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_stream_that_nobody_reads_takes_no_more_requests() -> Result<()> {
+    /// Requests that one stream may have open, and what the sockets hold besides.
+    const MOST: usize = 64 + 40;
+    let script = Script::new("large", 1).answer_bytes(250_000);
+    let server = ScriptedServer::start(script).await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  large: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ large: {{}} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let endpoint = hub.endpoint("team");
+    let other = LegacyClient::connect(endpoint.clone()).await?;
+    let params = trunkline_tests::connection::call_params("large__tool_000", "{}");
+    other.request("tools/call", &params).await?.result()?;
+    let mut old = OldStream::open(endpoint.clone()).await?;
+    let posts = endpoint.at(&format!("{}{}", hub.base(), old.address));
+    let mut taken = 0;
+    let refused = loop {
+        let response = posts.post(message::request(&taken.to_string(), "tools/call", &params), &[]).await?;
+        if response.status != 202 {
+            break response;
+        }
+        taken += 1;
+        ensure!(taken < MOST, "{taken} requests were taken");
+        // Every answer is on its way before the next request.
+        until_async(async || Ok(server.received_of("tools/call") > taken)).await?;
+    };
+    let said = "too many requests wait for their answers to be read; read the stream";
+    assert_eq!(refused.status, 429);
+    let error = serde_json::json!({ "code": -32600, "message": said });
+    assert_eq!(refused.json()?, serde_json::json!({ "jsonrpc": "2.0", "id": taken, "error": error }));
+    assert_eq!(server.received_of("tools/call"), taken + 1, "a refused request reached the server");
+    other.request("tools/call", &params).await?.result()?;
+    let mut answered = BTreeSet::new();
+    for _ in 0..taken {
+        let answer = old.message().await?;
+        ensure!(answer["result"]["content"].is_array(), "{}: {}", answer["id"], answer["error"]);
+        answered.insert(answer["id"].as_u64().context("no id")?);
+    }
+    ensure!(answered == (0..taken as u64).collect(), "{answered:?}");
+    posts.post(message::request("\"again\"", "ping", "{}"), &[]).await?.expect_status(202)?;
+    assert_eq!(old.message().await?["id"], "again");
     Ok(())
 }
