@@ -1,6 +1,9 @@
 //! What is measured, and in which order.
 
+mod bridge;
+mod listen;
 mod memory;
+mod mrtr;
 mod scale;
 
 use std::net::SocketAddr;
@@ -16,7 +19,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::hub::Hub;
-use crate::load::{self, Ask, Connection, Latencies, SetUpSession, Step, Target, call_tool, list_tools};
+use crate::load::{
+    self, Ask, Client, Connection, Latencies, SetUpSession, Step, Target, call_tool, list_tools,
+};
 use crate::nginx::{self, Nginx};
 use crate::process::{Process, free_port};
 use crate::report::{Figures, Row};
@@ -38,6 +43,12 @@ pub(crate) enum Case {
     Sessions,
     Memory,
     Scale,
+    /// Calls between clients and servers of each era.
+    Bridge,
+    /// Calls of a tool that asks first.
+    Mrtr,
+    /// Streams of modern clients, and changes on them.
+    Listen,
 }
 
 /// How much is sent.
@@ -114,6 +125,11 @@ impl Bench {
             let (fresh, _) = hub.start().await?;
             memory::measure(self.size.sessions, &measured(&hub, &fresh), &mut figures).await?;
         }
+        if wanted.contains(&Case::Listen) {
+            let (fresh, _) = hub.start().await?;
+            let size = (self.size.sessions, self.size.rounds);
+            listen::measure(size, &measured(&hub, &fresh), self.upstream_address, &mut figures).await?;
+        }
         Ok(figures)
     }
 
@@ -133,6 +149,14 @@ impl Bench {
         }
         if wanted.contains(&Case::Sessions) {
             self.measure_sessions(hub, figures).await?;
+        }
+        if let Some(hub) = hub
+            && wanted.contains(&Case::Bridge)
+        {
+            bridge::measure(self, hub, figures).await?;
+        }
+        if wanted.contains(&Case::Mrtr) {
+            mrtr::measure(self, hub, figures).await?;
         }
         Ok(())
     }
@@ -158,7 +182,12 @@ impl Bench {
     /// nginx serves the bytes that the hub serves to a client that takes nothing compressed.
     async fn measure_lists(&self, hub: &Measured<'_>, figures: &mut Figures) -> Result<()> {
         let list = whole_list(&hub.target).await?;
-        let setter = Target { address: self.upstream_address, paths: vec!["/list".to_owned()], key: None };
+        let setter = Target {
+            address: self.upstream_address,
+            paths: vec!["/list".to_owned()],
+            key: None,
+            client: Client::Legacy,
+        };
         Connection::open(&setter, 0).await?.send(Method::PUT, list.clone()).await?;
         figures.list_bytes = Some(list.len());
         let ask = Ask { body: list_tools(), answer_bytes: list.len(), gzip: false };
@@ -194,7 +223,7 @@ impl Bench {
         let mut connections = Vec::new();
         for index in 0..self.size.connections {
             let mut connection = Connection::open(&measured.target, index).await?;
-            connection.set_up_session().await?;
+            connection.greet(measured.target.client).await?;
             connections.push(connection);
         }
         let warm_up = count / WARM_UP_SHARE;
@@ -208,13 +237,18 @@ impl Bench {
     }
 
     fn direct(&self) -> Measured<'_> {
-        let target = Target { address: self.upstream_address, paths: upstream_paths(), key: None };
+        let target = Target {
+            address: self.upstream_address,
+            paths: upstream_paths(),
+            key: None,
+            client: Client::Legacy,
+        };
         Measured { name: "direct", process: &self.upstream, target }
     }
 
     fn through_nginx(&self, path: Option<&str>) -> Measured<'_> {
         let paths = path.map_or_else(upstream_paths, |path| vec![path.to_owned()]);
-        let target = Target { address: self.nginx.address, paths, key: None };
+        let target = Target { address: self.nginx.address, paths, key: None, client: Client::Legacy };
         Measured { name: "nginx", process: &self.nginx.process, target }
     }
 }

@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::load::{Connection, Target};
+use crate::load::{Client, Connection, Target};
 use crate::process::{Process, free_port};
-use crate::upstream::{SCALE_SERVERS, SERVERS};
+use crate::upstream::{SCALE_SERVERS, SERVERS, modern};
 
 /// The profile with all servers, in which nobody is asked for a key.
 pub(crate) const SCALE_PROFILE: &str = "scale";
+/// Profiles with one server each, of the era that they are named after, in
+/// which nobody is asked for a key.
+pub(crate) const LEGACY_PROFILE: &str = "legacy";
+pub(crate) const MODERN_PROFILE: &str = "modern";
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const START_POLL: Duration = Duration::from_millis(1);
@@ -36,7 +40,8 @@ impl Hub {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
         let configuration = directory.join("trunkline.yaml");
         fs::write(&configuration, configured(address, upstream)?)?;
-        let target = Target { address, paths: vec!["/mcp/bench".to_owned()], key: None };
+        let paths = vec!["/mcp/bench".to_owned()];
+        let target = Target { address, paths, key: None, client: Client::Legacy };
         let mut hub =
             Self { program: program.to_owned(), directory: directory.to_owned(), configuration, target };
         let first = hub.start_process()?;
@@ -103,10 +108,13 @@ fn configured(listen: SocketAddr, upstream: SocketAddr) -> Result<String> {
     for server in 0..SCALE_SERVERS {
         writeln!(text, "  s{server}: {{ url: \"http://{upstream}/s{server}\" }}")?;
     }
+    writeln!(text, "  m: {{ url: \"http://{upstream}{}\" }}", modern::PATH)?;
     text.push_str("profiles:\n  bench:\n    auth: api_key\n    servers:\n");
     for server in 0..SERVERS {
         writeln!(text, "      s{server}: {{}}")?;
     }
+    writeln!(text, "  {LEGACY_PROFILE}: {{ auth: none, servers: {{ s0: {{}} }} }}")?;
+    writeln!(text, "  {MODERN_PROFILE}: {{ auth: none, servers: {{ m: {{}} }} }}")?;
     writeln!(text, "  {SCALE_PROFILE}:\n    auth: none\n    servers:")?;
     for server in 0..SCALE_SERVERS {
         writeln!(text, "      s{server}: {{}}")?;

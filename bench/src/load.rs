@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// Who is asked, and what every request to it carries.
 #[derive(Debug, Clone)]
@@ -26,6 +28,16 @@ pub(crate) struct Target {
     /// The MCP endpoint of each connection, by turns.
     pub(crate) paths: Vec<String>,
     pub(crate) key: Option<String>,
+    pub(crate) client: Client,
+}
+
+/// Which era a client speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Client {
+    /// With a session.
+    Legacy,
+    /// Without one; each request names its method and the tool.
+    Modern { method: &'static str, tool: Option<&'static str> },
 }
 
 /// One kept-open connection.
@@ -68,6 +80,21 @@ impl Connection {
         Ok(Self { sender, headers, path })
     }
 
+    /// Makes the connection ready for requests of this kind of client.
+    pub(crate) async fn greet(&mut self, client: Client) -> Result<()> {
+        match client {
+            Client::Legacy => self.set_up_session().await,
+            Client::Modern { method, tool } => {
+                self.headers.insert(PROTOCOL_VERSION, HeaderValue::from_static("2026-07-28"));
+                self.headers.insert(METHOD, HeaderValue::from_static(method));
+                if let Some(tool) = tool {
+                    self.headers.insert(NAME, HeaderValue::from_static(tool));
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// `initialize` and `notifications/initialized`; the session goes with all later requests.
     pub(crate) async fn set_up_session(&mut self) -> Result<()> {
         self.headers.remove(SESSION_ID);
@@ -93,6 +120,15 @@ impl Connection {
         *request.uri_mut() = self.path.parse()?;
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Sends a request that is answered with a stream, and gives that, unread.
+    pub(crate) async fn post_for_stream(&mut self, body: Bytes) -> Result<Response<Incoming>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.path.parse()?;
+        *request.headers_mut() = self.headers.clone();
         Ok(self.sender.send_request(request).await?)
     }
 
@@ -217,3 +253,23 @@ pub(crate) fn call_tool(name: &str) -> Bytes {
     )
     .into()
 }
+
+/// The same of a modern client that can be asked by a form. `more` are further
+/// members of the parameters, each with a comma behind it.
+pub(crate) fn call_tool_modern(name: &str, more: &str) -> Bytes {
+    let name = serde_json::Value::from(name);
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":{name},{more}"arguments":{{"key":"customer-4711","fields":["name","street","city"],"limit":10}},{MODERN_META}}}}}"#
+    )
+    .into()
+}
+
+/// A modern client that wants to hear when the list of tools changes.
+pub(crate) fn listen() -> Bytes {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{{"notifications":{{"toolsListChanged":true}},{MODERN_META}}}}}"#
+    )
+    .into()
+}
+
+const MODERN_META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{}}},"io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"}}"#;

@@ -42,6 +42,11 @@ pub(crate) struct Figures {
     pub(crate) after_load_bytes: Option<u64>,
     pub(crate) sessions_bytes: Option<u64>,
     pub(crate) streams_bytes: Option<u64>,
+    /// Before and with the streams of modern clients.
+    pub(crate) listen_before_bytes: Option<u64>,
+    pub(crate) listen_bytes: Option<u64>,
+    /// CPU of the hub for each change that reached one of them.
+    pub(crate) listen_change_micros: Option<f64>,
     /// 100 servers and 3,000 tools: the first list of a hub that was just started.
     pub(crate) scale_first_list_ms: Option<f64>,
     pub(crate) scale_warm_list_ms: Option<f64>,
@@ -61,6 +66,9 @@ impl Figures {
             after_load_bytes: None,
             sessions_bytes: None,
             streams_bytes: None,
+            listen_before_bytes: None,
+            listen_bytes: None,
+            listen_change_micros: None,
             scale_first_list_ms: None,
             scale_warm_list_ms: None,
             scale_list_bytes: None,
@@ -115,11 +123,16 @@ pub(crate) fn print(figures: &Figures) -> Result<()> {
         ("after the load", figures.after_load_bytes),
         ("with sessions", figures.sessions_bytes),
         ("with their streams", figures.streams_bytes),
+        ("before modern streams", figures.listen_before_bytes),
+        ("with modern streams", figures.listen_bytes),
     ];
     for (when, bytes) in memory {
         if let Some(bytes) = bytes {
             writeln!(out, "memory {when:<24}{:>10.1} MiB", exact(bytes) / MEBIBYTE)?;
         }
+    }
+    if let Some(micros) = figures.listen_change_micros {
+        writeln!(out, "a change delivered to a stream {micros:>12.1} us")?;
     }
     let scale = [("first", figures.scale_first_list_ms), ("warm", figures.scale_warm_list_ms)];
     for (when, milliseconds) in scale {

@@ -1,8 +1,11 @@
-//! Ten scripted MCP servers of thirty tools each, at `/s0` to `/s9`.
+//! Scripted MCP servers of thirty tools each, at `/s0`, `/s1` and so on, and a
+//! modern one at `/m`.
 //!
-//! They speak the legacy era and answer with JSON bodies. `PUT /list` sets
-//! what `tools/list` at `/list` answers, so that a proxy can be measured with
-//! the bytes that the hub serves.
+//! The former speak the legacy era and answer with JSON bodies. `PUT /list`
+//! sets what `tools/list` at `/list` answers, so that a proxy can be measured
+//! with the bytes that the hub serves.
+
+pub(crate) mod modern;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,7 +16,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderName, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -38,6 +41,7 @@ struct Script {
     call: String,
     whole_list: Mutex<Bytes>,
     sessions: AtomicU64,
+    modern: modern::Server,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +49,8 @@ struct Envelope<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     method: &'a str,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
 }
 
 /// Serves until the process is stopped.
@@ -68,6 +74,7 @@ impl Script {
         let text = "x".repeat(ANSWER_BYTES - envelope_of("0", &call_result("")).len());
         Self {
             lists: (0..SCALE_SERVERS).map(list_result).collect(),
+            modern: modern::Server::new(&text),
             call: call_result(&text),
             whole_list: Mutex::new(Bytes::new()),
             sessions: AtomicU64::new(0),
@@ -107,7 +114,7 @@ fn envelope_of(id: &str, result: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Either<Full<Bytes>, modern::Changes>>;
 
 async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let method = request.method().clone();
@@ -116,6 +123,10 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Result<Answe
     let body = body.to_bytes();
     if method == Method::PUT && path == "/list" {
         *script.whole_list.lock().unwrap_or_else(PoisonError::into_inner) = body;
+        return Ok(empty(StatusCode::NO_CONTENT));
+    }
+    if method == Method::PUT && path == modern::CHANGE {
+        script.modern.change();
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     if method == Method::DELETE {
@@ -130,6 +141,9 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Result<Answe
 
 fn said(script: &Script, path: &str, envelope: &Envelope<'_>) -> Answer {
     let Some(id) = envelope.id.map(RawValue::get) else { return empty(StatusCode::ACCEPTED) };
+    if path == modern::PATH {
+        return script.modern.said(id, envelope);
+    }
     let server = path.strip_prefix("/s").and_then(|server| server.parse::<usize>().ok()).unwrap_or(0);
     match envelope.method {
         "tools/call" => json_answer(StatusCode::OK, envelope_of(id, &script.call)),
@@ -166,14 +180,14 @@ fn greeting(script: &Script, id: &str) -> Answer {
 }
 
 fn json_answer(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 
 fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = status;
     answer
 }

@@ -46,7 +46,7 @@ async fn unpacked(endpoint: &Endpoint, body: &str, headers: &[(&str, &str)]) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compressed_list_is_the_list() -> Result<()> {
     let (_server, hub) = hub().await?;
-    let mut client = trunkline_tests::mcp_client::LegacyClient::connect(hub.endpoint("p")).await?;
+    let client = trunkline_tests::mcp_client::LegacyClient::connect(hub.endpoint("p")).await?;
     client.request("tools/list", "{}").await?;
     let session = client.session().context("no session")?.to_owned();
     let legacy = [("mcp-session-id", session.as_str())];

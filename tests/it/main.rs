@@ -3,6 +3,8 @@
 //! `#[cfg(test)]` marks the functions that the tests share as test code.
 
 #[cfg(test)]
+mod any_json;
+#[cfg(test)]
 mod asked_aside;
 #[cfg(test)]
 mod asking_back;

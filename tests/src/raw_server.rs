@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
 
-use crate::message::LEGACY;
+use crate::message::{LEGACY, MODERN};
 
 /// One request as it reached the server.
 #[derive(Debug, Clone)]
@@ -97,6 +97,11 @@ impl RawServer {
     /// What reached the server so far.
     pub fn received(&self) -> Vec<RawCall> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many requests reached the server so far.
+    pub fn requests(&self) -> u64 {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
     /// How many requests were for this JSON-RPC method.
@@ -214,6 +219,18 @@ fn well_behaved(call: &RawCall) -> Vec<u8> {
         _ => return b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n".to_vec(),
     };
     http("200 OK", "application/json", &call.answer_with(&result))
+}
+
+/// What a modern server with these tools answers to all that comes before a
+/// call; nothing to a call.
+pub fn modern(call: &RawCall, tools: &[Value]) -> Option<Vec<Step>> {
+    let mut result = match call.method.as_str() {
+        "server/discover" => json!({ "supportedVersions": [MODERN], "capabilities": { "tools": {} } }),
+        "tools/list" => json!({ "tools": tools, "ttlMs": 0, "cacheScope": "private" }),
+        _ => return None,
+    };
+    result["resultType"] = "complete".into();
+    Some(vec![Step::Write(http("200 OK", "application/json", &call.answer_with(&result)))])
 }
 
 /// An entry of `tools/list`.

@@ -73,7 +73,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use trunkline_model::{Clock, ServerName};
+use trunkline_model::{Clock, Endpoint, ServerName};
 use trunkline_profiles::{Guard, Permit};
 use trunkline_web::Tasks;
 
@@ -81,7 +81,7 @@ use self::cell::ListCell;
 use self::lists::ServerLists;
 use self::view::has_capability;
 use crate::upstream::pool::{Lease, Upstreams};
-use crate::upstream::{self, InstanceKey, UpstreamError};
+use crate::upstream::{self, Era, InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -150,11 +150,8 @@ impl Catalog {
     pub(crate) fn changed(self: &Arc<Self>, key: &InstanceKey) {
         let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         if let Some(cell) = known {
-            let fetching = matches!(cell.state().phase, cell::Phase::Fetching);
             cell.mark_stale();
-            if !fetching {
-                self.refresh(&cell);
-            }
+            self.refresh(&cell);
         }
     }
 
@@ -192,6 +189,7 @@ impl Catalog {
     async fn fetch(self: &Arc<Self>, cell: &Arc<ListCell>) {
         self.let_the_hub_ask_first(cell).await;
         loop {
+            cell.pace().await;
             match self.fetch_all(&cell.key).await {
                 Ok(lists) => self.keep(cell, lists).await,
                 Err(error) => {
@@ -237,7 +235,15 @@ impl Catalog {
         let permit = self.guard.housekeeping(&key.server);
         let lease = self.upstreams.connection(key).await?;
         let asked = upstream::within(LONGEST_FETCH, ask_for_all(&lease, &permit)).await;
-        asked.inspect_err(|error| lease.failed(error))
+        let mut lists = asked.inspect_err(|error| lease.failed(error))?;
+        if lists.greeting.era == Era::Modern && self.is_over_http(&key.server) {
+            mirrored::reject_invalid(Arc::make_mut(&mut lists.tools), &key.server);
+        }
+        Ok(lists)
+    }
+
+    fn is_over_http(&self, server: &ServerName) -> bool {
+        self.upstreams.spec(server).is_some_and(|spec| matches!(spec.endpoint, Endpoint::Http(_)))
     }
 }
 

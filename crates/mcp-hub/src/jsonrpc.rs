@@ -9,6 +9,7 @@ mod members;
 mod message;
 mod splice;
 
+pub(crate) use fields::unquote;
 pub use fields::{FieldFault, Fields, may_have_meta};
 pub use members::{members, without};
 pub use message::{Kind, Message, ParseFault};

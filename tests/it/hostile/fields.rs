@@ -1,9 +1,10 @@
 //! Members that stand twice, or almost: whoever judged the message must have
 //! read the one that the server reads.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
 
-use super::stage::{Refusal, Row, Stage, refused, unread};
+use super::stage::{META, Refusal, Row, Stage, refused, unread};
 
 const TWICE: [(&str, &str, Refusal); 12] = [
     (
@@ -155,4 +156,89 @@ async fn a_member_that_stands_twice_is_refused() -> Result<()> {
 async fn a_member_of_another_type_is_refused() -> Result<()> {
     let stage = Stage::set().await?;
     stage.refuses(rows(&stage, &TYPES)).await
+}
+
+/// What a client without a session is told: what the headers repeat is read
+/// before anything else, and errors have HTTP statuses (2026-07-28, basic).
+const MODERN: [(&str, &str, Refusal); 9] = [
+    (
+        "name twice",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","name":"scripted__tool_001"}}"#,
+        refused(400, -32602, "the member \"name\" stands twice"),
+    ),
+    (
+        "name twice, once with an escape",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","n\u0061me":"scripted__tool_001"}}"#,
+        refused(400, -32602, "the member \"name\" stands twice"),
+    ),
+    (
+        "name in another case",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","Name":"scripted__tool_001"}}"#,
+        refused(400, -32602, "the member \"Name\" differs from \"name\" only in its case"),
+    ),
+    (
+        "a uri in another case",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","URI":"x"}}"#,
+        refused(400, -32602, "the member \"URI\" differs from \"uri\" only in its case"),
+    ),
+    (
+        "arguments twice",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","arguments":{},"arguments":{"text":"x"}}}"#,
+        refused(200, -32602, "the member \"arguments\" stands twice"),
+    ),
+    (
+        "requestState twice",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"scripted__tool_000","requestState":"a","requestState":"b"}}"#,
+        refused(200, -32602, "the member \"requestState\" stands twice"),
+    ),
+    (
+        "a number as name",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#,
+        refused(400, -32602, "\"name\" must be a string"),
+    ),
+    (
+        "half a character as name",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\ud800"}}"#,
+        refused(400, -32602, "\"name\" must be a string"),
+    ),
+    (
+        "no name",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{}}}"#,
+        refused(400, -32602, "params need a \"name\""),
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_stands_twice_is_refused_without_a_session_too() -> Result<()> {
+    let stage = Stage::set().await?;
+    let doors = stage.doors().await?;
+    let (_, modern) = &doors.requests[1];
+    let with_meta = |body: &str| body.replacen("\"params\":{", &format!("\"params\":{{{META},"), 1);
+    stage.accepts(&modern.clone().body(with_meta(&super::stage::call("scripted__tool_000", "{}")))).await?;
+    let row = |(name, body, refusal): &(&str, &str, Refusal)| Row {
+        name: (*name).to_owned(),
+        request: modern.clone().body(with_meta(body)),
+        refusal: *refusal,
+    };
+    stage.refuses(MODERN.iter().map(row).collect()).await
+}
+
+/// The old transport takes a message with 202 and answers on its stream: what
+/// a session is refused with an error, it is too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_transport_refuses_the_same_on_its_stream() -> Result<()> {
+    let stage = Stage::set().await?;
+    let mut doors = stage.doors().await?;
+    let old = stage.request().without("Mcp-Session-Id").aimed("POST", &doors.stream.address);
+    let known = stage.server.requests();
+    for (name, body, refusal) in TWICE.iter().chain(&TYPES) {
+        let Refusal::Rpc { status: 200, id, code, message } = refusal else { continue };
+        let response = stage.send(&old.clone().body(*body)).await?;
+        assert_eq!((response.status, response.body.as_slice()), (202, &b""[..]), "{name}");
+        let answer = doors.stream.message().await.with_context(|| (*name).to_owned())?;
+        let id: Value = serde_json::from_str(id)?;
+        let error = json!({ "code": code, "message": message });
+        assert_eq!(answer, json!({ "jsonrpc": "2.0", "id": id, "error": error }), "{name}");
+    }
+    stage.server.assert_untouched_since(known)
 }

@@ -5,9 +5,8 @@ use anyhow::Result;
 use trunkline_tests::message::MODERN;
 use trunkline_tests::raw::RawRequest;
 
-use super::stage::{Refusal, Row, Stage, refused};
+use super::stage::{META, Refusal, Row, Stage, refused};
 
-const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 const TOOL: &str = "scripted__tool_000";
 
 const VERSIONS_DIFFER: Refusal =
@@ -70,6 +69,30 @@ async fn a_header_that_differs_from_the_body_is_refused() -> Result<()> {
     }
     let latin = refused(400, -32020, "the header mcp-name is not plain ASCII");
     rows.push(row("a name in Latin-1", modern(&stage).set("Mcp-Name", b"scripted__tool_000\xe9"), latin));
+    stage.refuses(rows).await
+}
+
+/// The name of a prompt and the URI of a resource are repeated as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_or_resource_under_another_name_is_refused() -> Result<()> {
+    let stage = Stage::set().await?;
+    let uris_differ = refused(400, -32020, "the header Mcp-Name and params.uri differ");
+    let mut rows = Vec::new();
+    for (method, member, own, differ) in [
+        ("prompts/get", "name", "scripted__p", NAMES_DIFFER),
+        ("resources/read", "uri", "demo://x", uris_differ),
+    ] {
+        let named = format!("\"{member}\":\"{own}\"");
+        let request = modern(&stage).set("Mcp-Method", method).body(body(method, &[&named, META]));
+        for other in ["scripted__q", "demo://y", "", "DEMO://X", "demo://x ?", "=?base64?ZGVtbzovL3k=?="] {
+            rows.push(row(format!("{method} {other:?}"), request.clone().set("Mcp-Name", other), differ));
+        }
+        let missing = refused(400, -32020, "the header Mcp-Name is missing");
+        rows.push(row(format!("{method} without"), request.clone().without("Mcp-Name"), missing));
+        let lie = refused(400, -32020, "the header Mcp-Method and the body's method differ");
+        let listed = request.set("Mcp-Name", own).set("Mcp-Method", "tools/list");
+        rows.push(row(format!("{method} as a list"), listed, lie));
+    }
     stage.refuses(rows).await
 }
 

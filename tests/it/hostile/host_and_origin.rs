@@ -262,3 +262,23 @@ async fn http_2_is_judged_alike() -> Result<()> {
     assert_eq!(ask("localhost", None).await?, 200);
     Ok(())
 }
+
+/// A session that is open already does not speak for a page or a name either.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_stream_is_no_excuse_for_a_foreign_host() -> Result<()> {
+    let stage = Stage::set().await?;
+    let doors = stage.doors().await?;
+    let body = super::stage::call("scripted__tool_000", "{}");
+    let mut rows = Vec::new();
+    for (door, request) in &doors.requests {
+        let request = request.clone().body(body.clone());
+        let mut add = |what: &str, request, refusal| {
+            rows.push(Row { name: format!("{what} at {door}"), request, refusal });
+        };
+        add("a foreign Host", request.clone().set("Host", "localhost.evil.example"), FOREIGN_HOST);
+        add("a zone", request.clone().set("Host", "[::1%25lo]"), BAD_HOST);
+        add("a foreign Origin", request.clone().with("Origin", "http://evil.example"), FOREIGN_ORIGIN);
+        add("no Origin", request.with("Origin", "null"), FOREIGN_ORIGIN);
+    }
+    stage.refuses(rows).await
+}

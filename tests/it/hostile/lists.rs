@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use trunkline_tests::connection::call_params;
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::LegacyClient;
-use trunkline_tests::raw_server::{RawCall, RawServer, Step, http, tool};
+use trunkline_tests::raw_server::{RawCall, RawServer, Step, chunk, chunked_head, http, tool};
 use trunkline_tests::scripted::{Script, ScriptedServer};
 
 /// The page of a list that this kind of server answers with.
@@ -31,6 +31,14 @@ fn page(kind: &str, call: &RawCall) -> Value {
         "entries of any kind" => {
             json!({ "tools": [7, null, [], {}, { "name": 7 }, { "name": "" }, tool("t"), tool("t")] })
         }
+        "a cursor of 900 kB" => {
+            let next = if cursor.is_empty() { "x".repeat(900_000) } else { String::new() };
+            json!({ "tools": [tool(&format!("t{}", cursor.len()))], "nextCursor": next })
+        }
+        "an object as cursor" => match call.params["cursor"] {
+            Value::Null => json!({ "tools": [tool("t")], "nextCursor": { "page": 2 } }),
+            _ => json!({ "tools": [tool("u")] }),
+        },
         "an array as result" => json!([tool("t")]),
         "too many" => {
             let page = cursor.parse::<u32>().unwrap_or_default();
@@ -38,6 +46,19 @@ fn page(kind: &str, call: &RawCall) -> Value {
             json!({ "tools": tools, "nextCursor": (page + 1).to_string() })
         }
         _ => json!({ "tools": [tool("t")] }),
+    }
+}
+
+/// The answer of this kind of server.
+fn answer(kind: &str, call: &RawCall) -> String {
+    let many = |count: usize| {
+        let tools: Vec<String> = (0..count).map(|number| format!(r#"{{"name":"t{number}"}}"#)).collect();
+        format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":[{}]}}}}"#, call.id, tools.join(","))
+    };
+    match kind {
+        "100,000 at once" => many(100_000),
+        "20,001 on a page" => many(20_001),
+        _ => call.answer_with(&page(kind, call)),
     }
 }
 
@@ -54,15 +75,36 @@ const KINDS: [(&str, usize, Option<&str>); 9] = [
     ("plain", 1, None),
 ];
 
+/// The same for what is large.
+const LARGE: [(&str, usize, Option<&str>); 5] = [
+    ("100,000 at once", 0, Some("the server's answer is larger than 1000000 bytes")),
+    ("20,001 on a page", 0, Some("tools/list lists more than 20000 entries")),
+    ("a cursor of 900 kB", 2, None),
+    ("an object as cursor", 2, None),
+    ("plain", 1, None),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_without_an_end_harms_nobody_else() -> Result<()> {
+    let servers = harm_nobody_else(&KINDS).await?;
+    assert!(servers[1].received_of("tools/list") <= 2 * 201, "it is not asked for ever");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_any_size_harms_nobody_else() -> Result<()> {
+    harm_nobody_else(&LARGE).await.map(drop)
+}
+
+/// A server of each kind beside an honest one: what is left of each is shown,
+/// and why the rest is not.
+async fn harm_nobody_else(kinds: &[(&'static str, usize, Option<&str>)]) -> Result<Vec<RawServer>> {
     let mut servers = Vec::new();
     let (mut catalogue, mut selection) = (String::new(), String::new());
-    for (number, (kind, ..)) in KINDS.into_iter().enumerate() {
+    for (number, &(kind, ..)) in kinds.iter().enumerate() {
         let server = RawServer::start(move |call| {
-            (call.method == "tools/list").then(|| {
-                vec![Step::Write(http("200 OK", "application/json", &call.answer_with(&page(kind, call))))]
-            })
+            (call.method == "tools/list")
+                .then(|| vec![Step::Write(http("200 OK", "application/json", &answer(kind, call)))])
         })
         .await?;
         writeln!(catalogue, "  s{number}: {{ url: {:?} }}", server.url)?;
@@ -85,7 +127,7 @@ async fn a_list_without_an_end_harms_nobody_else() -> Result<()> {
         let tools = result["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
         tools.iter().filter(|tool| tool["name"].as_str().is_some_and(|name| name.starts_with(prefix))).count()
     };
-    for (number, (kind, count, why)) in KINDS.into_iter().enumerate() {
+    for (number, &(kind, count, why)) in kinds.iter().enumerate() {
         assert_eq!(of(&format!("s{number}__")), count, "{kind}");
         let gap = &result["_meta"]["io.trunkline/servers"][format!("s{number}")];
         match why {
@@ -100,8 +142,7 @@ async fn a_list_without_an_end_harms_nobody_else() -> Result<()> {
     assert_eq!(of("honest__"), 3);
     let called = client.request("tools/call", &call_params("honest__tool_000", r#"{"text":"x"}"#)).await?;
     assert_eq!(called.first_text()?, "honest/tool_000: x");
-    assert!(servers[1].received_of("tools/list") <= 2 * 201, "it is not asked for ever");
-    Ok(())
+    Ok(servers)
 }
 
 /// Entries that are no tools are left out; two of the same name are one or
@@ -149,5 +190,45 @@ async fn a_flood_of_lists_is_one_question() -> Result<()> {
     futures_util::future::try_join_all(askers).await?;
     assert!(server.received_of("tools/list") <= 2);
     assert!(server.received_of("server/discover") <= 2);
+    Ok(())
+}
+
+/// A server that says without end that its list changed, and each time lists
+/// something else, is asked now and then; its list stays whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_changes_without_end_is_not_asked_for_without_end() -> Result<()> {
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    let server = RawServer::start(move |call| {
+        if call.http_method == "GET" {
+            let changed = r#"data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+            let drip = Step::Drip(chunk(format!("{changed}\n\n").as_bytes()), Duration::from_millis(2));
+            return Some(vec![Step::Write(chunked_head("text/event-stream")), drip]);
+        }
+        (call.method == "tools/list").then(|| {
+            let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let list = json!({ "tools": [tool("tool"), tool(&format!("t{number}"))] });
+            vec![Step::Write(http("200 OK", "application/json", &call.answer_with(&list)))]
+        })
+    })
+    .await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  raw: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ raw: {{}} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let client = LegacyClient::connect(hub.endpoint("team")).await?;
+    assert_eq!(client.request("tools/list", "{}").await?.entries("tools")?.len(), 2);
+    super::stage::until(|| server.received().iter().any(|call| call.http_method == "GET")).await?;
+    let before = server.received_of("tools/list");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(1) {
+        let answer = client.request("tools/call", &call_params("raw__tool", "{}")).await?;
+        assert_eq!(answer.first_text()?, "ok");
+        assert_eq!(client.request("tools/list", "{}").await?.entries("tools")?.len(), 2);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = server.received_of("tools/list") - before;
+    // The hub's own list and the caller's.
+    assert!(asked <= 2 * 15, "{asked} questions in a second");
     Ok(())
 }

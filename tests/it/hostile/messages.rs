@@ -20,13 +20,18 @@ const PARAMS: Refusal = unread(400, -32600, "\"params\" must be an object");
 const SHAPE: Refusal =
     unread(400, -32600, "a message has a \"method\", or an \"id\" with a \"result\" or an \"error\"");
 
-fn rows<B: Into<Vec<u8>>>(stage: &Stage, bodies: Vec<(&str, B, Refusal)>) -> Vec<Row> {
-    let row = |(name, body, refusal): (&str, B, Refusal)| Row {
-        name: name.to_owned(),
-        request: stage.request().body(body),
-        refusal,
-    };
-    bodies.into_iter().map(row).collect()
+/// Each body at every door: what cannot be read is refused before anything
+/// else is asked of it.
+async fn refused_at_every_door<B: Into<Vec<u8>>>(
+    stage: &Stage,
+    bodies: Vec<(&str, B, Refusal)>,
+) -> Result<()> {
+    let doors = stage.doors().await?;
+    let mut rows = Vec::new();
+    for (name, body, refusal) in bodies {
+        rows.extend(doors.rows(name, &body.into(), refusal));
+    }
+    stage.refuses(rows).await
 }
 
 fn good() -> String {
@@ -50,7 +55,7 @@ async fn a_batch_is_refused_whole() -> Result<()> {
         ("never closed", format!("[{}", good()), BATCH),
         ("a batch of batches", format!("[[{}]]", good()), BATCH),
     ];
-    stage.refuses(rows(&stage, bodies)).await
+    refused_at_every_door(&stage, bodies).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +97,7 @@ async fn what_is_no_json_in_utf_8_is_refused() -> Result<()> {
         ("a string", b"\"ping\"".to_vec(), NOT_AN_OBJECT),
         ("null", b"null".to_vec(), NOT_AN_OBJECT),
     ];
-    stage.refuses(rows(&stage, bodies)).await
+    refused_at_every_door(&stage, bodies).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,19 +123,17 @@ async fn deep_and_large_bodies_are_refused() -> Result<()> {
         ("one byte too large", good() + &" ".repeat(LARGEST + 1 - good().len()), too_large),
         ("three times too large", good() + &" ".repeat(3 * LARGEST), too_large),
     ];
-    let mut rows = rows(&stage, bodies);
-    rows.push(Row {
-        name: "announced as 10 GB".to_owned(),
-        request: stage.call().unmeasured().with("Content-Length", "10000000000"),
-        refusal: too_large,
-    });
-    let chunks = format!("{:x}\r\n{}\r\n", 2 * LARGEST, " ".repeat(2 * LARGEST));
-    rows.push(Row {
-        name: "too large in chunks, without an end".to_owned(),
-        request: stage.call().unmeasured().with("Transfer-Encoding", "chunked").body(chunks.repeat(3)),
-        refusal: too_large,
-    });
-    stage.refuses(rows).await
+    refused_at_every_door(&stage, bodies).await?;
+    let chunks = format!("{:x}\r\n{}\r\n", 2 * LARGEST, " ".repeat(2 * LARGEST)).repeat(3);
+    let announced = stage.call().unmeasured().with("Content-Length", "10000000000");
+    let endless = stage.call().unmeasured().with("Transfer-Encoding", "chunked").body(chunks);
+    let row = |name: &str, request| Row { name: name.to_owned(), request, refusal: too_large };
+    stage
+        .refuses(vec![
+            row("announced as 10 GB", announced),
+            row("too large in chunks, without an end", endless),
+        ])
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +171,7 @@ async fn what_is_no_json_rpc_message_is_refused() -> Result<()> {
         ("a request with an error", r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}"#, SHAPE),
         ("a result without an id", r#"{"jsonrpc":"2.0","result":{}}"#, SHAPE),
     ];
-    stage.refuses(rows(&stage, bodies)).await
+    refused_at_every_door(&stage, bodies).await
 }
 
 /// An answer that nobody asked for changes nothing, in the legacy era
@@ -176,6 +179,8 @@ async fn what_is_no_json_rpc_message_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_nothing_reaches_nobody() -> Result<()> {
     let stage = Stage::set().await?;
+    let mut doors = stage.doors().await?;
+    let old = stage.request().without("Mcp-Session-Id").aimed("POST", &doors.stream.address);
     let known = stage.server.requests();
     for body in [
         r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#,
@@ -184,10 +189,17 @@ async fn an_answer_to_nothing_reaches_nobody() -> Result<()> {
         r#"{"jsonrpc":"2.0","method":"notifications/no-such-thing"}"#,
         r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"scripted__tool_000"}}"#,
     ] {
-        let response = stage.send(&stage.request().body(body)).await?;
-        assert_eq!((response.status, response.body.as_slice()), (202, &b""[..]), "{body}");
+        for door in [stage.request(), old.clone()] {
+            let response = stage.send(&door.body(body)).await?;
+            assert_eq!((response.status, response.body.as_slice()), (202, &b""[..]), "{body}");
+        }
     }
-    stage.server.assert_untouched_since(known)
+    stage.server.assert_untouched_since(known)?;
+    // Nothing of it is answered: the next message of the old stream answers the next request.
+    stage.send(&old.body(r#"{"jsonrpc":"2.0","id":"next","method":"ping"}"#)).await?;
+    let answer = doors.stream.message().await?;
+    assert_eq!(answer, serde_json::json!({ "jsonrpc": "2.0", "id": "next", "result": {} }));
+    Ok(())
 }
 
 /// What a stricter or laxer parser would change passes as it was written.

@@ -1,6 +1,6 @@
 //! Names of tools that look like another one.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use trunkline_tests::connection::call_params;
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::LegacyClient;
@@ -50,6 +50,29 @@ async fn a_name_that_is_almost_a_tools_is_unknown() -> Result<()> {
         Row { name, request, refusal: Refusal::Rpc { status: 200, id: "1", code: -32602, message: unknown } }
     });
     stage.refuses(rows.collect()).await
+}
+
+/// One reading serves who judges, who routes and who writes it down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_spelled_with_escapes_is_the_same_name_to_all() -> Result<()> {
+    let stage = Stage::set().await?;
+    let body = call_json("scripted__tool_001").replace("scripted__tool_001", r"scripted\u005f_t\u006fol_001");
+    let body = body.replace("\"method\":\"tools/call\"", r#""m\u0065thod":"tools\/call""#);
+    let answer = stage.accepts(&stage.request().body(body)).await?;
+    assert_eq!(answer.json()?["result"]["content"][0]["text"], "scripted/tool_001: ");
+    let received = stage.server.received();
+    let call = received.last().context("nothing was received")?;
+    let params: serde_json::Value = serde_json::from_str(&call.body)?;
+    assert_eq!((&params["method"], &params["params"]["name"]), (&"tools/call".into(), &"tool_001".into()));
+    let id = answer.header("x-request-id").context("no request id")?;
+    let trail = stage.hub.cli(&["audit", "export", "--json"]).await?;
+    let event = trail.lines().find(|line| line.contains(id)).context("not in the trail")?;
+    let event = &serde_json::from_str::<serde_json::Value>(event)?["event"];
+    assert_eq!(
+        (&event["method"], &event["target"], &event["shown_as"]),
+        (&"tools/call".into(), &"tool_001".into(), &"scripted__tool_001".into())
+    );
+    Ok(())
 }
 
 fn call_json(name: &str) -> String {

@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use trunkline_tests::connection::call_params;
+use trunkline_tests::hub::TestHub;
+use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
+use trunkline_tests::process_facts::resident_kib;
 use trunkline_tests::raw::{self, RawRequest};
-use trunkline_tests::raw_server::{RawCall, RawServer, Step, chunk, chunked_head, http};
+use trunkline_tests::raw_server::{RawCall, RawServer, Step, chunk, chunked_head, http, modern, tool};
 
 use super::server_streams::{call, fault, hub_over};
 
@@ -215,5 +219,116 @@ async fn what_http_says_of_an_answer_stays_here() -> Result<()> {
             assert_eq!(answer["error"], json!({ "code": 401, "message": "m", "data": [1] }));
         }
     }
+    Ok(())
+}
+
+/// What the hub puts into an answer is in it whatever the answer comes as: a
+/// server's own state reaches no client.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_rewritten_in_every_form_it_comes_in() -> Result<()> {
+    const FORMS: [&str; 9] = [
+        "json",
+        "JSON with a charset",
+        "an event",
+        "an event on two lines",
+        "an event of another name",
+        "carriage returns",
+        "after a notification",
+        "as an error status",
+        "as a created status",
+    ];
+    let server = RawServer::start(|call| {
+        let greeted = modern(call, &[tool("tool")]);
+        if greeted.is_some() || call.method != "tools/call" {
+            return greeted;
+        }
+        let ask = json!({ "a": { "method": "roots/list" } });
+        let result = json!({ "resultType": "input_required", "inputRequests": ask, "requestState": "own-secret" });
+        let body = call.answer_with(&result);
+        let log = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": { "level": "info", "data": 1 } });
+        let (first, second) = body.split_at(body.find(',')? + 1);
+        let stream = |text: String| http("200 OK", "text/event-stream", &text);
+        Some(vec![Step::Write(match call.text() {
+            "json" => http("200 OK", JSON, &body),
+            "JSON with a charset" => http("200 OK", "Application/JSON ; Charset=UTF-8", &body),
+            "an event" => stream(format!("data: {body}\n\n")),
+            "an event on two lines" => stream(format!(": x\nid: 7\ndata: {first}\ndata:{second}\n\n")),
+            "an event of another name" => stream(format!("event: other\ndata: {body}\n\n")),
+            "carriage returns" => stream(format!("data: {body}\r\r")),
+            "after a notification" => stream(format!("data: {log}\n\ndata: {body}\n\n")),
+            "as an error status" => http("400 Bad Request", JSON, &body),
+            _ => http("201 Created", JSON, &body),
+        })])
+    })
+    .await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  raw: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ raw: {{ prefix: \"\" }} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let client = ModernClient::with_capabilities(hub.endpoint("team"), r#"{"roots":{}}"#);
+    for form in FORMS {
+        let params = call_params("tool", &json!({ "text": form }).to_string());
+        let answer = client.request("tools/call", &params).await.context(form)?;
+        assert!(!answer.text().contains("own-secret"), "{form}: {}", answer.text());
+        match form {
+            // No result, whatever it says; and events of another name are no messages.
+            "an event of another name" | "as an error status" => {
+                assert_eq!(answer.error()?.code, -32603, "{form}");
+            }
+            _ => {
+                let result = answer.result_value().context(form)?;
+                assert_eq!(result["resultType"], "input_required", "{form}");
+                assert!(
+                    result["requestState"].as_str().is_some_and(|state| state.len() > 40),
+                    "{form}: {result}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// More than the hub keeps of one answer, in each of the ways it can come: the
+/// caller is told, nobody else notices, and the memory is given back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_50_mb_is_cut_off() -> Result<()> {
+    const TOO_LARGE: &str = "Server raw: the server's answer is larger than 33554432 bytes";
+    let server = RawServer::start(|call| {
+        let piece = || "x".repeat(1 << 20);
+        let rest = |start: &str| {
+            let begin = [chunk(start.as_bytes())].concat();
+            std::iter::once(Step::Write(begin))
+                .chain((0..50).map(move |_| Step::Write(chunk(piece().as_bytes()))))
+        };
+        (call.method == "tools/call" && call.text() != "good").then(|| match call.text() {
+            "announced" => {
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: 52428800\r\n\r\n\"");
+                let body = (0..49).map(|_| Step::Write(piece().into_bytes()));
+                std::iter::once(Step::Write(head.into_bytes())).chain(body).collect()
+            }
+            "a stream" => std::iter::once(Step::Write(chunked_head("text/event-stream")))
+                .chain(rest("data: \""))
+                .collect(),
+            _ => std::iter::once(Step::Write(chunked_head(JSON))).chain(rest("\"")).collect(),
+        })
+    })
+    .await?;
+    let hub = TestHub::start(&format!(
+        "servers:\n  raw: {{ url: {:?} }}\nprofiles:\n  team: {{ auth: none, servers: {{ raw: {{ prefix: \"\" }} }} }}\n",
+        server.url
+    ))
+    .await?;
+    let client = LegacyClient::connect(hub.endpoint("team")).await?;
+    let id = hub.id()?;
+    for form in ["announced", "in chunks", "a stream"] {
+        let (large, good) = tokio::join!(call(&client, form), call(&client, "good"));
+        assert_eq!(good?.first_text()?, "ok", "beside {form}");
+        let error = large.context(form)?.error()?;
+        assert_eq!((error.code, error.message.as_str()), (-32603, TOO_LARGE), "{form}");
+    }
+    let resident = resident_kib(id)?;
+    assert!(resident < 300 * 1024, "{resident} KiB");
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::json;
 use trunkline_tests::connection::call_params;
 use trunkline_tests::hub::TestHub;
@@ -278,5 +278,54 @@ async fn a_client_that_reads_nothing_is_given_up() -> Result<()> {
     .await?;
     assert_eq!(call(&client, "good").await?.first_text()?, "ok");
     drop(deaf);
+    Ok(())
+}
+
+/// The stream on which a server speaks unasked: whatever it carries and
+/// however it ends, calls go on, and it is not opened again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standing_stream_of_any_kind_disturbs_no_call() -> Result<()> {
+    const KINDS: [&str; 6] =
+        ["endless", "no JSON", "questions", "answers", "over at once", "over and numbered"];
+    for kind in KINDS {
+        let server = RawServer::start(move |call| {
+            if call.http_method != "GET" {
+                return None;
+            }
+            let head = || Step::Write(chunked_head("text/event-stream"));
+            let often = |event: String| {
+                vec![
+                    head(),
+                    Step::Drip(chunk(format!("data: {event}\n\n").as_bytes()), Duration::from_millis(5)),
+                ]
+            };
+            let over =
+                |text: &str| vec![head(), Step::Write(chunk(text.as_bytes())), Step::Write(chunk(b""))];
+            Some(match kind {
+                "endless" => vec![head(), Step::Drip(chunk(&[b'x'; 4_096]), Duration::from_millis(5))],
+                "no JSON" => often("{\"jsonrpc\":".to_owned()),
+                "questions" => often(
+                    json!({ "jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": {} })
+                        .to_string(),
+                ),
+                "answers" => {
+                    often(json!({ "jsonrpc": "2.0", "id": 1, "result": { "content": [] } }).to_string())
+                }
+                "over at once" => over("retry: 0\ndata:\n\n"),
+                _ => over("retry: 0\nid: 1\ndata:\n\n"),
+            })
+        })
+        .await?;
+        let (_hub, client) = hub_over(&server).await?;
+        let streams = || server.received().iter().filter(|call| call.http_method == "GET").count();
+        for _ in 0..5 {
+            assert_eq!(call(&client, "good").await?.first_text()?, "ok", "{kind}");
+        }
+        super::stage::until(|| streams() > 0).await.context(kind)?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(call(&client, "good").await?.first_text()?, "ok", "{kind}");
+        // The hub's own session and the caller's have a stream each.
+        assert!(streams() <= 2 * 8, "{kind}: {} streams in half a second", streams());
+    }
     Ok(())
 }

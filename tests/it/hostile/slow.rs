@@ -59,14 +59,16 @@ async fn a_head_that_never_ends_is_given_up() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stops_is_not_forwarded() -> Result<()> {
     let stage = Stage::set().await?;
+    let doors = stage.doors().await?;
     let known = stage.server.received_of("tools/call");
-    let call = stage.call();
-    let whole = call.bytes();
     let mut stopped = Vec::new();
-    for missing in [1, 10, call.body.len()] {
-        let mut connection = RawConnection::open(stage.address()).await?;
-        connection.send(&whole[..whole.len() - missing]).await?;
-        stopped.push(connection);
+    for (_, call) in doors.calls() {
+        let whole = call.bytes();
+        for missing in [1, 10, call.body.len()] {
+            let mut connection = RawConnection::open(stage.address()).await?;
+            connection.send(&whole[..whole.len() - missing]).await?;
+            stopped.push(connection);
+        }
     }
     for _ in 0..20 {
         stage.accepts(&stage.call()).await?;

@@ -5,16 +5,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use http::Method;
 use serde_json::Value;
 use trunkline_tests::connection::call_params;
+use trunkline_tests::http::{Endpoint, Streaming};
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::mcp_client::LegacyClient;
-use trunkline_tests::message;
+use trunkline_tests::message::{self, MODERN};
 use trunkline_tests::raw::{self, RawRequest, RawResponse};
 use trunkline_tests::scripted::{Script, ScriptedServer};
 
 /// The largest body that the hub of [`Stage`] takes, in bytes.
 pub(super) const LARGEST: usize = 300_000;
+
+/// What a modern request says of itself at the least, as a member of its
+/// parameters.
+pub(super) const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
 pub(super) struct Stage {
     pub(super) hub: TestHub,
@@ -120,36 +126,115 @@ impl Stage {
     /// Sends every row: each must be refused as it says, without a word to
     /// the server, and be in the trail once.
     pub(super) async fn refuses(&self, rows: Vec<Row>) -> Result<()> {
-        let known = self.server.requests();
-        let mut audited = BTreeMap::new();
-        for Row { name, request, refusal } in rows {
-            let response = self.send(&request).await.with_context(|| name.clone())?;
-            check(&request, &response, refusal).with_context(|| name.clone())?;
-            self.server.assert_untouched_since(known).with_context(|| name.clone())?;
-            if let Refusal::Rpc { .. } | Refusal::Problem { status: 400 | 403, .. } = refusal {
-                let id = response.header("x-request-id").with_context(|| name.clone())?;
-                audited.insert(id.to_owned(), name);
-            }
-        }
-        self.recorded(&audited).await
+        refused_by(&self.hub, || self.server.requests(), rows).await
     }
 
     /// Fails unless each of these request ids is in the trail once, as refused.
     pub(super) async fn recorded(&self, refused: &BTreeMap<String, String>) -> Result<()> {
-        let trail = self.hub.cli(&["audit", "export", "--json"]).await?;
-        let mut missing = refused.clone();
-        for line in trail.lines().filter(|line| !line.trim().is_empty()) {
-            let line: Value = serde_json::from_str(line)?;
-            let event = &line["event"];
-            let id = event["request_id"].as_str().unwrap_or_default();
-            let Some(name) = refused.get(id) else { continue };
-            let denied = event["decision"]["effect"] == "deny" && event["outcome"]["is"] == "refused";
-            anyhow::ensure!(denied, "{name}: {event}");
-            anyhow::ensure!(missing.remove(id).is_some(), "{name} is in the trail twice");
-        }
-        anyhow::ensure!(missing.is_empty(), "not in the trail: {:?}", missing.values());
-        Ok(())
+        recorded_by(&self.hub, refused).await
     }
+
+    /// Every way to post a message to the profile `red`, each with all that a
+    /// client in good standing sends, but a body.
+    pub(super) async fn doors(&self) -> Result<Doors> {
+        let stream = OldStream::open(self.hub.endpoint("red").with_key(&self.key)).await?;
+        let modern = self
+            .request()
+            .without("Mcp-Session-Id")
+            .with("MCP-Protocol-Version", MODERN)
+            .with("Mcp-Method", "tools/call")
+            .with("Mcp-Name", "scripted__tool_000");
+        let old = self.request().without("Mcp-Session-Id").aimed("POST", &stream.address);
+        let requests = vec![("a session", self.request()), ("no session", modern), ("an old stream", old)];
+        Ok(Doors { requests, stream })
+    }
+}
+
+/// The ways to post a message.
+pub(super) struct Doors {
+    pub(super) requests: Vec<(&'static str, RawRequest)>,
+    /// What answers to messages of the old transport come on.
+    pub(super) stream: OldStream,
+}
+
+impl Doors {
+    /// A call at every door, the stream of the old transport kept open.
+    pub(super) fn calls(&self) -> Vec<(&'static str, RawRequest)> {
+        let params = format!(r#"{{"name":"scripted__tool_000","arguments":{{}},{META}}}"#);
+        let call = |(door, request): &(&'static str, RawRequest)| {
+            (*door, request.clone().body(message::request("1", "tools/call", &params)))
+        };
+        self.requests.iter().map(call).collect()
+    }
+
+    /// The same body at every door.
+    pub(super) fn rows(&self, name: &str, body: &[u8], refusal: Refusal) -> Vec<Row> {
+        let at = |(door, request): &(&str, RawRequest)| Row {
+            name: format!("{name}, at the door {door}"),
+            request: request.clone().body(body),
+            refusal,
+        };
+        self.requests.iter().map(at).collect()
+    }
+}
+
+/// A stream of the HTTP+SSE transport.
+pub(super) struct OldStream {
+    pub(super) stream: Streaming,
+    /// Where to post to: a path with a query.
+    pub(super) address: String,
+}
+
+impl OldStream {
+    /// Opens the stream of the profile at `endpoint`.
+    pub(super) async fn open(endpoint: Endpoint) -> Result<Self> {
+        let endpoint = endpoint.at(&format!("{}/sse", endpoint.url()));
+        let mut stream =
+            endpoint.send(Method::GET, String::new(), &[("accept", "text/event-stream")]).await?;
+        let first = stream.event().await?.context("no endpoint")?;
+        anyhow::ensure!(first.name == "endpoint", "{first:?}");
+        Ok(Self { stream, address: first.data })
+    }
+
+    /// The next message.
+    pub(super) async fn message(&mut self) -> Result<Value> {
+        let event = self.stream.event().await?.context("the stream ended")?;
+        Ok(serde_json::from_str(&event.data)?)
+    }
+}
+
+/// Sends every row to a hub before whose servers `requests` counts what
+/// reaches them; see [`Stage::refuses`].
+pub(super) async fn refused_by(hub: &TestHub, requests: impl Fn() -> u64, rows: Vec<Row>) -> Result<()> {
+    let address = hub.base().trim_start_matches("http://");
+    let known = requests();
+    let mut audited = BTreeMap::new();
+    for Row { name, request, refusal } in rows {
+        let response = raw::exchange(address, &request).await.with_context(|| name.clone())?;
+        check(&request, &response, refusal).with_context(|| name.clone())?;
+        anyhow::ensure!(requests() == known, "{name}: it reached a server");
+        if let Refusal::Rpc { .. } | Refusal::Problem { status: 400 | 403, .. } = refusal {
+            let id = response.header("x-request-id").with_context(|| name.clone())?;
+            audited.insert(id.to_owned(), name);
+        }
+    }
+    recorded_by(hub, &audited).await
+}
+
+async fn recorded_by(hub: &TestHub, refused: &BTreeMap<String, String>) -> Result<()> {
+    let trail = hub.cli(&["audit", "export", "--json"]).await?;
+    let mut missing = refused.clone();
+    for line in trail.lines().filter(|line| !line.trim().is_empty()) {
+        let line: Value = serde_json::from_str(line)?;
+        let event = &line["event"];
+        let id = event["request_id"].as_str().unwrap_or_default();
+        let Some(name) = refused.get(id) else { continue };
+        let denied = event["decision"]["effect"] == "deny" && event["outcome"]["is"] == "refused";
+        anyhow::ensure!(denied, "{name}: {event}");
+        anyhow::ensure!(missing.remove(id).is_some(), "{name} is in the trail twice");
+    }
+    anyhow::ensure!(missing.is_empty(), "not in the trail: {:?}", missing.values());
+    Ok(())
 }
 
 fn check(request: &RawRequest, response: &RawResponse, refusal: Refusal) -> Result<()> {
@@ -210,4 +295,18 @@ pub(super) async fn until_async(mut holds: impl AsyncFnMut() -> Result<bool>) ->
         Ok(())
     };
     tokio::time::timeout(Duration::from_secs(30), waiting).await.context("it does not come to be")?
+}
+
+/// Waits until the hub has asked its servers all that it asks of itself.
+pub(super) async fn quiet(requests: impl Fn() -> u64) -> Result<()> {
+    const QUIET: Duration = Duration::from_millis(300);
+    const LOOKS: usize = 100;
+    for _ in 0..LOOKS {
+        let known = requests();
+        tokio::time::sleep(QUIET).await;
+        if requests() == known {
+            return Ok(());
+        }
+    }
+    bail!("the servers are asked again and again")
 }

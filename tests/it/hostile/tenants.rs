@@ -13,6 +13,7 @@ use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
 use trunkline_tests::message;
 use trunkline_tests::raw_server::{RawServer, Step, chunk, chunked_head, http};
 use trunkline_tests::scripted::{Eras, Holds, Script, ScriptedServer};
+use trunkline_tests::sse_client::SseClient;
 
 async fn hub_over(url: &str, more: &str) -> Result<TestHub> {
     TestHub::start(&format!(
@@ -139,16 +140,36 @@ async fn the_same_ids_never_cross() -> Result<()> {
         assert_eq!(answer.first_text()?, text);
         anyhow::Ok(())
     };
-    for round in 0..ROUNDS {
-        let mut calls = Vec::new();
-        for name in ["red", "blue", "modern"] {
-            for id in ["0", "1", "\"1\"", "\"\"", "-1"] {
-                calls.push(ask(name, round, id));
-            }
+    // Clients of the old transport count their requests from 0, each for itself.
+    let old = async |name: &str| {
+        let endpoint = hub.endpoint("red").with_key(&key).at(&hub.url("red/sse"));
+        let mut client = SseClient::connect(&endpoint, "2024-11-05").await?;
+        for round in 0..5 * ROUNDS {
+            let text = format!("{name} {round}");
+            let params = call_params("one__tool", &json!({ "text": text }).to_string());
+            assert_eq!(client.request("tools/call", &params).await?.first_text()?, text);
         }
-        try_join_all(calls).await?;
-    }
+        anyhow::Ok(())
+    };
+    let rounds = async {
+        for round in 0..ROUNDS {
+            all_at_once(&ask, round).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(rounds, old("one"), old("two"))?;
     Ok(())
+}
+
+/// Calls of three clients under the same ids.
+async fn all_at_once(ask: &impl AsyncFn(&str, usize, &str) -> Result<()>, round: usize) -> Result<()> {
+    let mut calls = Vec::new();
+    for name in ["red", "blue", "modern"] {
+        for id in ["0", "1", "\"1\"", "\"\"", "-1"] {
+            calls.push(ask(name, round, id));
+        }
+    }
+    try_join_all(calls).await.map(drop)
 }
 
 /// A caller that uses one id twice at once gets two answers, and cancels both.

@@ -3,15 +3,20 @@
 //! comes back only from the caller it was given to, in the same profile, for
 //! the same request to the same server, and in time.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use trunkline_model::{Identity, ProfileName, ServerName, Timestamp};
 use trunkline_storage::{Sealed, Sealer};
 use uuid::Uuid;
+
+use crate::jsonrpc::{text, unquote};
 
 /// How long a person may take to answer.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -94,9 +99,70 @@ impl Of<'_> {
 
 /// Clients write the same arguments anew: order and white space do not count.
 fn arguments_digest(arguments: &str) -> String {
-    let mut value: Value = serde_json::from_str(arguments).unwrap_or_default();
-    value.sort_all_objects();
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, value.to_string().as_bytes()))
+    let mut canonical = String::with_capacity(arguments.len());
+    write_canonical(arguments, &mut canonical);
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
+}
+
+/// Nothing that a server could read differently is taken for the same: numbers
+/// and unreadable text stay as they were written, and members that stand twice
+/// stay in their order.
+fn write_canonical(json: &str, out: &mut String) {
+    match json.as_bytes().first() {
+        Some(b'{') => match serde_json::from_str::<Members>(json) {
+            Ok(Members(mut members)) => {
+                members.sort_by(|(left, _), (right, _)| left.cmp(right));
+                out.push('{');
+                for (name, value) in members {
+                    out.push_str(&text(&name));
+                    out.push(':');
+                    write_canonical(value.get(), out);
+                    out.push(',');
+                }
+                out.push('}');
+            }
+            Err(_) => out.push_str(json),
+        },
+        Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json) {
+            Ok(values) => {
+                out.push('[');
+                for value in values {
+                    write_canonical(value.get(), out);
+                    out.push(',');
+                }
+                out.push(']');
+            }
+            Err(_) => out.push_str(json),
+        },
+        Some(b'"') => match unquote(json) {
+            Some(value) => out.push_str(&text(&value)),
+            None => out.push_str(json),
+        },
+        _ => out.push_str(json),
+    }
+}
+
+/// The members of an object, in their order.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +179,26 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "this test needs callers, not credentials")]
     fn caller(profile: &str) -> Caller {
         Caller::authenticated(Principal::Anonymous, ProfileName::new(profile).unwrap())
+    }
+
+    #[test]
+    fn arguments_are_the_same_only_when_every_reader_takes_them_so() {
+        let same = |one: &str, other: &str| arguments_digest(one) == arguments_digest(other);
+        assert!(same(r#"{"a":"\u00e9","b":[1, {"c":null}]}"#, r#"{ "b":[1,{"c":null}], "a":"é" }"#));
+        for (one, other) in [
+            (r#"{"a":1,"x":1e400}"#, r#"{"a":2,"x":1e400}"#),
+            (r#"{"a":1,"x":"\ud800"}"#, r#"{"a":2,"x":"\ud800"}"#),
+            (r#"{"x":"\ud800"}"#, r#"{"x":"\ud801"}"#),
+            (r#"{"a":1,"\ud800":0}"#, r#"{"a":2,"\ud800":0}"#),
+            (r#"{"a":10000000000000000000001}"#, r#"{"a":10000000000000000000002}"#),
+            (r#"{"a":2}"#, r#"{"a":1,"a":2}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
+            (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#),
+            (r#"{"a":"1"}"#, r#"{"a":1}"#),
+            (r#"{"a":{"b":1},"c":2}"#, r#"{"a":{"b":1,"c":2}}"#),
+        ] {
+            assert!(!same(one, other), "{one} and {other}");
+        }
     }
 
     #[tokio::test]

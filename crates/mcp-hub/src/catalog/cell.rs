@@ -15,6 +15,9 @@ use crate::upstream::InstanceKey;
 const OLD: Duration = Duration::from_mins(10);
 /// A server that failed is asked again no sooner than this.
 const RETRY: Duration = Duration::from_secs(5);
+/// A server that says without end that its lists changed is asked no sooner
+/// than this after its last answer.
+const PACE: Duration = Duration::from_millis(200);
 
 /// Where the lists of one instance stand.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,9 @@ pub(crate) struct CellState {
     /// The lists are what the hub itself was told, not yet this instance's own.
     pub seeded: bool,
     pub phase: Phase,
+    /// One question is under way, whatever changed since it was asked.
+    asking: bool,
+    answered: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +64,7 @@ pub(crate) struct ListCell {
 impl ListCell {
     /// A cell that shows `seed` until its instance has been asked.
     pub(crate) fn new(key: InstanceKey, now: Timestamp, seed: Option<Arc<ServerLists>>) -> Self {
-        let state = CellState { seeded: seed.is_some(), lists: seed, phase: Phase::New };
+        let state = CellState { seeded: seed.is_some(), lists: seed, ..CellState::default() };
         Self {
             key,
             generation: AtomicU64::new(0),
@@ -102,11 +108,28 @@ impl ListCell {
                 Phase::Fresh(at) => now.since(*at) > OLD,
                 Phase::Failed { at, .. } => now.since(*at) > RETRY,
             };
-            if due {
+            let claimed = due && !state.asking;
+            if claimed {
+                state.phase = Phase::Fetching;
+                state.asking = true;
+            }
+            claimed
+        })
+    }
+
+    /// Comes back when the instance may be asked again.
+    pub(crate) async fn pace(&self) {
+        let answered = self.state.borrow().answered;
+        if let Some(answered) = answered {
+            tokio::time::sleep_until(answered + PACE).await;
+        }
+        // The question comes after all that the server has said until now.
+        self.state.send_if_modified(|state| {
+            if state.phase == Phase::Stale {
                 state.phase = Phase::Fetching;
             }
-            due
-        })
+            false
+        });
     }
 
     /// Notes that the server said its lists changed.
@@ -122,6 +145,8 @@ impl ListCell {
             state.lists = Some(lists);
             state.seeded = false;
             state.phase = if meanwhile { Phase::Stale } else { Phase::Fresh(now) };
+            state.asking = false;
+            state.answered = Some(Instant::now());
             self.another_generation();
         });
         self.missed.swap(false, Ordering::AcqRel) || changed
@@ -146,6 +171,7 @@ impl ListCell {
     pub(crate) fn fail(&self, why: String, now: Timestamp) {
         self.state.send_modify(|state| {
             state.phase = Phase::Failed { at: now, why };
+            state.asking = false;
             // The label of this server's part changes.
             self.another_generation();
         });

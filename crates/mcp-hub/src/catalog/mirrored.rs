@@ -1,15 +1,27 @@
 //! Arguments that a tool wants mirrored in headers (2026-07-28,
 //! basic/transports/streamable-http, "custom headers from tool parameters").
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+
 use http::HeaderMap;
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use trunkline_model::ServerName;
 
+use super::lists::Entry;
 use crate::downstream::modern::decoded;
+use crate::jsonrpc::unquote;
 
-/// The annotation of a property in a tool's `inputSchema`.
-const ANNOTATION: &str = "x-mcp-header";
+mod annotations;
+
+pub(crate) use annotations::of_tool;
+
 /// What the names of such headers begin with.
 pub(crate) const PREFIX: &str = "mcp-param-";
+/// Whole numbers up to this size are the same in every reader (2^53).
+const SAFE: f64 = 9_007_199_254_740_992.0;
 
 /// One argument and the header that repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,53 +32,41 @@ pub(crate) struct Mirrored {
     path: Vec<String>,
 }
 
-/// What a tool's entry of the list asks for; nothing for nearly all tools.
-pub(crate) fn of_tool(entry: &[u8]) -> Vec<Mirrored> {
-    let mut found = Vec::new();
-    if memchr::memmem::find(entry, ANNOTATION.as_bytes()).is_some()
-        && let Ok(tool) = serde_json::from_slice::<Value>(entry)
-        && let Some(schema) = tool.get("inputSchema")
-    {
-        collect(schema, &mut Vec::new(), &mut found);
-    }
-    found
+/// What an argument says, as its header does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Said {
+    Text(String),
+    Number(String),
 }
 
-fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirrored>) {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for (name, property) in properties {
-        path.push(name.clone());
-        if let Some(header) = property.get(ANNOTATION).and_then(Value::as_str) {
-            found.push(Mirrored {
-                header: format!("{PREFIX}{}", header.to_ascii_lowercase()),
-                path: path.clone(),
-            });
+/// Leaves out the tools that a client over HTTP must not show: those whose
+/// annotations are not as the specification wants them.
+pub(crate) fn reject_invalid(tools: &mut Vec<Entry>, server: &ServerName) {
+    tools.retain(|tool| match of_tool(&tool.json) {
+        Ok(_) => true,
+        Err(reason) => {
+            tracing::warn!(%server, tool = tool.key, reason, "a tool with an invalid x-mcp-header is left out");
+            false
         }
-        collect(property, path, found);
-        path.pop();
-    }
+    });
 }
 
-/// The headers for these arguments, raw JSON; an argument that is absent,
-/// null or neither text, integer nor boolean has none.
-pub(crate) fn headers(mirrored: &[Mirrored], arguments: Option<&str>) -> Vec<(String, String)> {
-    if mirrored.is_empty() {
-        return Vec::new();
+/// The headers for these arguments, raw JSON; an argument that is absent, null
+/// or neither text, number nor boolean has none.
+///
+/// # Errors
+/// In words, which argument two readers could read differently.
+pub(crate) fn headers(
+    mirrored: &[Mirrored],
+    arguments: Option<&str>,
+) -> Result<Vec<(String, String)>, String> {
+    let mut headers = Vec::new();
+    for one in mirrored {
+        if let Some(Said::Text(text) | Said::Number(text)) = one.said(arguments)? {
+            headers.push((one.header.clone(), text));
+        }
     }
-    let arguments: Value = arguments.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
-    let value_at = |path: &[String]| path.iter().try_fold(&arguments, |value, name| value.get(name));
-    mirrored
-        .iter()
-        .filter_map(|one| {
-            let text = match value_at(&one.path)? {
-                Value::String(text) => text.clone(),
-                Value::Bool(flag) => flag.to_string(),
-                Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
-                _ => return None,
-            };
-            Some((one.header.clone(), text))
-        })
-        .collect()
+    Ok(headers)
 }
 
 /// Whether a client's headers say what its arguments say.
@@ -74,18 +74,18 @@ pub(crate) fn headers(mirrored: &[Mirrored], arguments: Option<&str>) -> Vec<(St
 /// # Errors
 /// In words, which header does not.
 pub(crate) fn check(mirrored: &[Mirrored], arguments: Option<&str>, sent: &HeaderMap) -> Result<(), String> {
-    let expected = headers(mirrored, arguments);
-    for Mirrored { header, .. } in mirrored {
+    for one in mirrored {
+        let header = &one.header;
         let mut values = sent.get_all(header).iter();
         let (value, second) = (values.next(), values.next());
         if second.is_some() {
             return Err(format!("the header {header} stands twice"));
         }
-        let wanted = expected.iter().find(|(name, _)| name == header).map(|(_, text)| text.as_str());
+        let wanted = one.said(arguments)?;
         let said = value.map(|value| value.to_str().ok().and_then(decoded));
         match (wanted, said) {
             (None, None) => {}
-            (Some(wanted), Some(Some(said))) if is_same(wanted, &said) => {}
+            (Some(wanted), Some(Some(said))) if wanted.is(&said) => {}
             (Some(_), None) => return Err(format!("the header {header} is missing")),
             _ => return Err(format!("the header {header} and the argument that it repeats differ")),
         }
@@ -93,10 +93,96 @@ pub(crate) fn check(mirrored: &[Mirrored], arguments: Option<&str>, sent: &Heade
     Ok(())
 }
 
-/// Integers are compared as numbers, all else letter by letter.
-fn is_same(wanted: &str, said: &str) -> bool {
-    let numbers = (wanted.parse::<i128>(), said.parse::<i128>());
-    wanted == said || matches!(numbers, (Ok(wanted), Ok(said)) if wanted == said)
+impl Mirrored {
+    /// What the argument says; none when there is nothing to repeat.
+    fn said(&self, arguments: Option<&str>) -> Result<Option<Said>, String> {
+        let Some(mut value) = arguments else { return Ok(None) };
+        for name in &self.path {
+            if !value.starts_with('{') {
+                return Ok(None);
+            }
+            let found = member(value, name).map_err(|Unclear| {
+                format!("the argument {:?} cannot be read, or stands twice", self.path.join("."))
+            })?;
+            let Some(inner) = found else { return Ok(None) };
+            value = inner;
+        }
+        match value.as_bytes().first() {
+            Some(b'"') => match unquote(value) {
+                Some(text) => Ok(Some(Said::Text(text.into_owned()))),
+                None => Err(format!("the argument {:?} is not readable text", self.path.join("."))),
+            },
+            Some(b't' | b'f') => Ok(Some(Said::Text(value.to_owned()))),
+            Some(b'-' | b'0'..=b'9') => Ok(Some(Said::Number(decimal(value)))),
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Said {
+    /// Numbers are compared as numbers, all else letter by letter.
+    fn is(&self, header: &str) -> bool {
+        match self {
+            Self::Text(text) => text == header,
+            Self::Number(text) => text == header || same_number(text, header),
+        }
+    }
+}
+
+fn same_number(one: &str, other: &str) -> bool {
+    if let (Ok(one), Ok(other)) = (one.parse::<i128>(), other.parse::<i128>()) {
+        return one == other;
+    }
+    let value = |text: &str| text.parse::<f64>().ok().filter(|value| value.abs() < SAFE);
+    match (value(one), value(other)) {
+        (Some(one), Some(other)) => one.partial_cmp(&other).is_some_and(Ordering::is_eq),
+        _ => false,
+    }
+}
+
+/// A number in decimals, where it was written with an exponent and is whole.
+fn decimal(number: &str) -> String {
+    let value = number.contains(['e', 'E']).then(|| number.parse::<f64>().ok()).flatten();
+    match value.filter(|value| value.abs() < SAFE && value.fract() == 0.0) {
+        Some(whole) => format!("{whole:.0}"),
+        None => number.to_owned(),
+    }
+}
+
+/// The object cannot be read, or the member stands twice: another reader might
+/// see the other one.
+struct Unclear;
+
+type Found<'a> = Result<Option<&'a str>, Unclear>;
+
+/// The one member of that name, which may be absent.
+fn member<'a>(object: &'a str, name: &str) -> Found<'a> {
+    struct One<'n>(&'n str);
+    impl<'de> DeserializeSeed<'de> for One<'_> {
+        type Value = Found<'de>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_map(self)
+        }
+    }
+    impl<'de> Visitor<'de> for One<'_> {
+        type Value = Found<'de>;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = None;
+            let mut twice = false;
+            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                let value: &'de RawValue = map.next_value()?;
+                if key == self.0 {
+                    twice |= found.replace(value.get()).is_some();
+                }
+            }
+            Ok(if twice { Err(Unclear) } else { Ok(found) })
+        }
+    }
+    let read = One(name).deserialize(&mut serde_json::Deserializer::from_str(object));
+    read.unwrap_or(Err(Unclear))
 }
 
 #[cfg(test)]
@@ -105,25 +191,57 @@ mod tests {
 
     use super::*;
 
+    const ENTRY: &[u8] = br#"{"name":"t","inputSchema":{"properties":{
+        "region":{"type":"string","x-mcp-header":"Region"},"count":{"type":"integer","x-mcp-header":"Count"}}}}"#;
+    const REGION: (&str, &str) = ("mcp-param-region", "eu");
+
+    fn checked(arguments: &str, sent: &[(&'static str, &'static str)]) -> bool {
+        let sent =
+            sent.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        check(&of_tool(ENTRY).unwrap(), Some(arguments), &sent.collect()).is_ok()
+    }
+
     #[test]
     fn headers_must_say_what_the_arguments_say() {
-        let entry = br#"{"name":"t","inputSchema":{"properties":{
-            "region":{"type":"string","x-mcp-header":"Region"},"count":{"type":"integer","x-mcp-header":"Count"}}}}"#;
-        let mirrored = of_tool(entry);
-        let checked = |arguments: &str, sent: &[(&'static str, &'static str)]| {
-            let sent = sent
-                .iter()
-                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            check(&mirrored, Some(arguments), &sent.collect()).is_ok()
-        };
-        let (region, count) = (("mcp-param-region", "eu"), ("mcp-param-count", "+3"));
-        assert!(checked(r#"{"region":"eu","count":3}"#, &[region, count]));
+        assert!(checked(r#"{"region":"eu","count":3}"#, &[REGION, ("mcp-param-count", "+3")]));
         assert!(checked(r#"{"region":"ü"}"#, &[("mcp-param-region", "=?base64?w7w=?=")]));
         assert!(checked(r#"{"region":null}"#, &[]));
         assert!(!checked(r#"{"region":"eu"}"#, &[]), "missing");
-        assert!(!checked(r#"{"region":"us"}"#, &[region]));
-        assert!(!checked("{}", &[region]), "repeats nothing");
+        assert!(!checked(r#"{"region":"us"}"#, &[REGION]));
+        assert!(!checked("{}", &[REGION]), "repeats nothing");
         assert!(!checked(r#"{"region":"eu"}"#, &[("mcp-param-region", "=?base64?w7w?=")]), "bad padding");
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers_and_text_is_not() {
+        let count = |arguments: &str, said: &'static str| checked(arguments, &[("mcp-param-count", said)]);
+        for said in ["42", "42.0", "4.2e1", "+42"] {
+            assert!(count(r#"{"count":42}"#, said), "{said}");
+            assert!(count(r#"{"count":42.0}"#, said), "{said}");
+        }
+        assert!(!count(r#"{"count":42}"#, "43"));
+        assert!(!count(r#"{"count":9007199254740993}"#, "9007199254740992.0"), "the same only when rounded");
+        assert!(!count(r#"{"count":9007199254740993}"#, "9007199254740992"));
+        assert!(!checked(r#"{"region":"007"}"#, &[("mcp-param-region", "7")]), "text is no number");
+        assert!(checked(r#"{"region":"007"}"#, &[("mcp-param-region", "007")]));
+    }
+
+    #[test]
+    fn arguments_beside_it_that_some_readers_cannot_read_hide_nothing() {
+        for beside in [r#""x":1e400"#, r#""x":"\ud800""#, r#""x":{"a":1,"a":2}"#] {
+            let arguments = format!(r#"{{"region":"us",{beside}}}"#);
+            assert!(!checked(&arguments, &[]), "{beside}");
+            assert!(!checked(&arguments, &[REGION]), "{beside}");
+            assert!(checked(&arguments, &[("mcp-param-region", "us")]), "{beside}");
+        }
+        for unclear in [
+            r#"{"region":"us","region":"eu"}"#,
+            r#"{"region":"eu","r\u0065gion":"us"}"#,
+            r#"{"region":"eu\ud800"}"#,
+        ] {
+            assert!(!checked(unclear, &[REGION]), "{unclear}");
+            assert!(headers(&of_tool(ENTRY).unwrap(), Some(unclear)).is_err(), "{unclear}");
+        }
     }
 
     #[test]
@@ -133,15 +251,19 @@ mod tests {
             "options":{"type":"object","properties":{"dry":{"type":"boolean","x-mcp-header":"Dry"}}},
             "count":{"type":"integer","x-mcp-header":"Count"},
             "gone":{"type":"string","x-mcp-header":"Gone"}}}}"#;
-        let mirrored = of_tool(entry);
-        let arguments = r#"{"region":"eu","options":{"dry":true},"count":3,"gone":null}"#;
-        let mut headers = headers(&mirrored, Some(arguments));
+        let mirrored = of_tool(entry).unwrap();
+        let arguments = r#"{"region":"eu","options":{"dry":true},"count":3e1,"gone":null}"#;
+        let mut headers = headers(&mirrored, Some(arguments)).unwrap();
         headers.sort();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             headers,
-            [pair("mcp-param-count", "3"), pair("mcp-param-dry", "true"), pair("mcp-param-region", "eu")]
+            [pair("mcp-param-count", "30"), pair("mcp-param-dry", "true"), pair("mcp-param-region", "eu")]
         );
-        assert!(of_tool(br#"{"name":"t","inputSchema":{"type":"object"}}"#).is_empty());
+        assert!(headers_of(&mirrored, "7").is_empty());
+    }
+
+    fn headers_of(mirrored: &[Mirrored], arguments: &str) -> Vec<(String, String)> {
+        super::headers(mirrored, Some(arguments)).unwrap()
     }
 }

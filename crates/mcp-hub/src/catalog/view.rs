@@ -239,7 +239,8 @@ impl<'a> Builder<'a> {
 fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Arc<Target> {
     let description =
         entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
-    let mirrored = mirrored::of_tool(&entry.json);
+    // Invalid annotations ask for nothing where they do not exclude the tool.
+    let mirrored = mirrored::of_tool(&entry.json).unwrap_or_default();
     Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored, links })
 }
 

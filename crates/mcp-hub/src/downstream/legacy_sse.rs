@@ -25,7 +25,7 @@ use crate::upstream::Era;
 
 /// The version of the transport; `initialize` may agree on a later one.
 const VERSION: &str = "2024-11-05";
-/// Answers on their way to one client.
+/// Requests of one client that are under way, or whose answers it has not read.
 const QUEUE: usize = 64;
 
 /// Opens the stream.
@@ -116,8 +116,19 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
             .status(StatusCode::NOT_FOUND);
         return entry.refuse(Some(&message), &error);
     };
+    let place = match message.kind() {
+        Kind::Request => outbox.try_reserve_owned().ok(),
+        Kind::Notification | Kind::Result | Kind::Error => None,
+    };
+    if message.kind() == Kind::Request && place.is_none() {
+        let error = bad(
+            "too many requests wait for their answers to be read; read the stream",
+            StatusCode::TOO_MANY_REQUESTS,
+        );
+        return entry.refuse(Some(&message), &error);
+    }
     let tasks = hub.tasks.clone();
-    tasks.spawn(async move { Box::pin(answer_on(entry, message, session, outbox)).await });
+    tasks.spawn(async move { Box::pin(answer_on(entry, message, session, place)).await });
     answer::empty(StatusCode::ACCEPTED)
 }
 
@@ -130,32 +141,31 @@ pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, ht
     }
 }
 
-async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox: mpsc::Sender<Bytes>) {
+/// A place for the answer is kept from the beginning: who does not read has
+/// nothing done that nobody could keep.
+type Place = mpsc::OwnedPermit<Bytes>;
+
+async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, place: Option<Place>) {
     let accepts = Accepts { json: false, stream: true, gzip: false };
     let request = request(entry, message, Era::Legacy, Some(session), accepts);
-    let answer = match request.message.kind() {
-        Kind::Request if request.message.method() == Some("initialize") => {
-            method::initialize(request, false).await
+    let Some(place) = place else {
+        match (request.message.kind(), &request.session) {
+            (Kind::Result | Kind::Error, Some(session)) => session.asked.answer(request.message),
+            _ => method::take_notification(&request),
         }
-        Kind::Request => method::dispatch(request).await,
-        Kind::Notification => {
-            method::take_notification(&request);
-            return;
-        }
-        Kind::Result | Kind::Error => {
-            if let Some(session) = &request.session {
-                session.asked.answer(request.message);
-            }
-            return;
-        }
+        return;
     };
-    // A closed outbox is a client that went away.
+    let answer = match request.message.method() {
+        Some("initialize") => method::initialize(request, false).await,
+        _ => method::dispatch(request).await,
+    };
     match answer {
-        Answer::Message { body, .. } => {
-            let _ = outbox.send(body.joined()).await;
-        }
+        Answer::Message { body, .. } => drop(place.send(body.joined())),
         Answer::Stream(mut messages) => {
+            let Some(first) = messages.recv().await else { return };
+            let outbox = place.send(first);
             while let Some(message) = messages.recv().await {
+                // A closed outbox is a client that went away.
                 let _ = outbox.send(message).await;
             }
         }

@@ -80,7 +80,7 @@ impl<'a, const N: usize> Fields<'a, N> {
 }
 
 /// A JSON string's value; borrowed when it has no escapes.
-fn unquote(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unquote(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
         return serde_json::from_str(raw).ok().map(Cow::Owned);

@@ -50,18 +50,25 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
     let place = fields.range(0);
     let arguments = fields.raw(5);
     match request.hub.tool(request, &name).await {
-        Some(target) if request.era == Era::Modern && !target.mirrored.is_empty() => {
-            // Whoever stands between may have judged the call by its headers.
-            match mirrored::check(&target.mirrored, arguments, &request.param_headers) {
-                Ok(()) => Ok(to(target, name, place)),
-                Err(reason) => Err((Reason::BadRequest, Some(name), modern::mismatch(&reason))),
-            }
-        }
+        Some(target) if !target.mirrored.is_empty() => match repeated(request, &target, arguments) {
+            Ok(()) => Ok(to(target, name, place)),
+            Err(error) => Err((Reason::BadRequest, Some(name), error)),
+        },
         Some(target) => Ok(to(target, name, place)),
         None => {
             let error = forward::not_found(Kind::Tool, &name, request.era);
             Err((Reason::NotInProfile, Some(name), error))
         }
+    }
+}
+
+/// Whether the headers that repeat arguments are true: whoever stands between
+/// judges the call by them. For a legacy client the hub makes them itself.
+fn repeated(request: &Request, target: &Target, arguments: Option<&str>) -> Result<(), RpcError> {
+    match request.era {
+        Era::Modern => mirrored::check(&target.mirrored, arguments, &request.param_headers)
+            .map_err(|reason| modern::mismatch(&reason)),
+        Era::Legacy => mirrored::headers(&target.mirrored, arguments).map(drop).map_err(invalid),
     }
 }
 

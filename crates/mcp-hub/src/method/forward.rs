@@ -11,8 +11,8 @@ use super::patience::Patience;
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
 use super::{Request, conclude, invalid, meta, suspend, url_elicitation};
-use crate::bridge::declared::offered;
-use crate::bridge::input::with_members;
+use crate::bridge::declared::{lacking, offered};
+use crate::bridge::input::{InputRequest, InputRequired, with_members};
 use crate::bridge::state::{self, State};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
@@ -116,9 +116,18 @@ pub(super) fn state_of<'a>(
 }
 
 /// A result with which a server asks back, for a modern client: its state is
-/// sealed. None when the cryptographic library refuses.
+/// sealed. None when it asks for what the client did not declare, or the
+/// cryptographic library refuses.
 pub(super) fn input_required(request: &Request, destination: &Destination, result: &Bytes) -> Option<Bytes> {
     let result_text = std::str::from_utf8(result).ok()?;
+    let lacks = |input: &InputRequest| {
+        let lacking = lacking(request.declared(), &input.method, input.params.as_deref());
+        // What the hub does not know is between the two of them.
+        lacking.is_some_and(|required| required != "{}")
+    };
+    if InputRequired::read(result_text).is_some_and(|asked| asked.requests.iter().any(lacks)) {
+        return None;
+    }
     let fields = Fields::find(result_text, ["requestState"]).ok()?;
     let Ok(Some(inner)) = fields.string(0) else { return Some(result.clone()) };
     let asked = Fields::find(request.params(), ["arguments"]).ok()?;
@@ -330,7 +339,8 @@ fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(Stri
     match &destination.target {
         Some(target) if era == Era::Modern && !target.mirrored.is_empty() => {
             let arguments = Fields::find(params, ["arguments"]).ok().and_then(|fields| fields.raw(0));
-            mirrored::headers(&target.mirrored, arguments)
+            // What cannot be repeated was refused on its way here.
+            mirrored::headers(&target.mirrored, arguments).unwrap_or_default()
         }
         _ => Vec::new(),
     }

@@ -1,9 +1,7 @@
 //! `_meta` on its way to a server: what the hop itself says is made anew, all
 //! else passes (2026-07-28, basic, `_meta`).
 
-use std::borrow::Cow;
-
-use crate::jsonrpc::{members, meta, text};
+use crate::jsonrpc::{members, meta, text, unquote};
 use crate::upstream::hop;
 
 /// The progress token of a request, as the client wrote it.
@@ -39,7 +37,7 @@ pub(super) fn rewritten(
         members.push(format!("\"progressToken\":{token}"));
     }
     for (key, value) in original.map(passing).unwrap_or_default() {
-        members.push(format!("{}:{value}", text(&key)));
+        members.push(format!("{key}:{value}"));
     }
     (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
 }
@@ -51,10 +49,12 @@ pub(super) fn may_pass_as_is(original: &str) -> bool {
         && !original.contains('\\')
 }
 
-/// The members that pass: all but those that speak of one hop.
-fn passing(original: &str) -> Vec<(Cow<'_, str>, &str)> {
+/// The members that pass, as they are written: all but those that speak of one
+/// hop.
+fn passing(original: &str) -> Vec<(&str, &str)> {
     let mut members = members(original);
-    members.retain(|(key, _)| !is_of_one_hop(key));
+    // A key that cannot be read is none that the hub knows.
+    members.retain(|(key, _)| !unquote(key).is_some_and(|key| is_of_one_hop(&key)));
     members
 }
 
@@ -82,6 +82,8 @@ mod tests {
             rewritten(Some(original), Some(7), None).unwrap(),
             r#"{"progressToken":7,"claudecode/toolUseId":"t1","x":{"y":1e2}}"#
         );
+        let odd = r#"{"\ud800":1,"progress\u0054oken":2,"v\u002fy":"\ud800","i\u006f.modelcontextprotocol/logLevel":"debug"}"#;
+        assert_eq!(rewritten(Some(odd), None, None).unwrap(), r#"{"\ud800":1,"v\u002fy":"\ud800"}"#);
         assert_eq!(rewritten(Some(r#"{"progressToken":1}"#), None, None), None);
         assert_eq!(progress_token(original), Some("\"abc\""));
     }

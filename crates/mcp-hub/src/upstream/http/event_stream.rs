@@ -7,6 +7,10 @@ use trunkline_web::sse::{Event, Reader, TooLarge};
 
 use super::Failure;
 
+/// A server that asks for less and ends each stream at once would be asked
+/// without a pause.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
+
 /// A `text/event-stream` body, read as it arrives.
 #[derive(Debug)]
 pub(in crate::upstream) struct EventStream {
@@ -41,8 +45,8 @@ impl EventStream {
         self.reader.last_event_id()
     }
 
-    /// How long the server asks to wait before that.
+    /// How long to wait before that, when the server asks for a time.
     pub(in crate::upstream) fn retry(&self) -> Option<Duration> {
-        self.reader.retry()
+        self.reader.retry().map(|asked| asked.max(SHORTEST_DELAY))
     }
 }
