@@ -24,6 +24,8 @@ mod clients_typescript;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod first_requests;

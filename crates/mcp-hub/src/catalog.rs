@@ -155,6 +155,29 @@ impl Catalog {
         }
     }
 
+    /// Notes that an instance said its lists changed, which is otherwise shown
+    /// what `like` lists. Its own are asked for when somebody wants to know.
+    pub(crate) fn changed_apart(&self, key: &InstanceKey, like: &InstanceKey) {
+        let now = self.clock.now();
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = cells.get(like).and_then(|cell| cell.state().lists);
+        let new = || Arc::new(ListCell::new(key.clone(), now, lists));
+        cells.entry(key.clone()).or_insert_with(new).mark_stale_and_told();
+    }
+
+    /// The cell of an instance when it has one.
+    pub(crate) fn known(&self, key: &InstanceKey) -> Option<Arc<ListCell>> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.get(key)?;
+        cell.touch(self.clock.now());
+        Some(Arc::clone(cell))
+    }
+
+    /// Forgets the lists of one instance.
+    pub(crate) fn forget_cell(&self, key: &InstanceKey) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// How many tools a server listed last, to anybody; none when it never did.
     pub(crate) fn tool_count(&self, server: &ServerName) -> Option<usize> {
         let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);

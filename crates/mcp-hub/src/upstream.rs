@@ -327,6 +327,16 @@ impl Connection {
         }
     }
 
+    /// Whether it is a session that the server knows from others, over HTTP.
+    /// What a server keeps for it belongs to whomever it serves.
+    pub fn has_session(&self) -> bool {
+        match self {
+            Self::Stdio(_) => false,
+            Self::Http(connection) => connection.has_session(),
+            Self::Sse(_) => true,
+        }
+    }
+
     /// Ends the link and returns once a child has been reaped. Links over HTTP
     /// end when their last owner drops them.
     pub async fn close(&self, reason: &str) {

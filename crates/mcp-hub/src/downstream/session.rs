@@ -4,7 +4,7 @@
 //! the client declared, so that any process with the key can go on with it.
 //! What a process keeps beside it is a cache, made again from the token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -239,6 +239,11 @@ impl Sessions {
             keep
         });
         dropped
+    }
+
+    /// The sessions whose state lives in this process.
+    pub(crate) fn living(&self) -> HashSet<Uuid> {
+        self.live().values().map(|session| session.id).collect()
     }
 
     fn revive(&self, token: &str, caller: &Caller, now: Timestamp) -> Option<Arc<Session>> {

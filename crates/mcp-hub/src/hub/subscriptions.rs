@@ -41,7 +41,7 @@ struct Want {
 }
 
 /// What holds the subscription at the server. The lease keeps the instance:
-/// one that idles has somebody to tell.
+/// one that idles has somebody to tell. It takes no place of a request.
 #[derive(Debug)]
 struct Link {
     lease: Lease,
@@ -203,7 +203,7 @@ impl Hub {
             return match exchange {
                 Exchange::Open(open) => {
                     let listener = tokio::spawn(hear(Arc::downgrade(self), key.clone(), open)).abort_handle();
-                    Ok(Link { lease, listener: Some(listener) })
+                    Ok(Link { lease: lease.without_place(), listener: Some(listener) })
                 }
                 Exchange::Done(message) => Err(NotSubscribed::Refused(message)),
             };
@@ -212,7 +212,7 @@ impl Hub {
             upstream::within(PATIENCE, exchange.into_answer()).await.map_err(NotSubscribed::Failed)?;
         match answer.kind() {
             crate::jsonrpc::Kind::Error => Err(NotSubscribed::Refused(answer)),
-            _ => Ok(Link { lease, listener: None }),
+            _ => Ok(Link { lease: lease.without_place(), listener: None }),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::catalog::cell::ListCell;
 use crate::catalog::names::SEPARATOR;
 use crate::catalog::resources::ResourceTarget;
 use crate::catalog::view::{self, Target, View};
+use crate::downstream::session::Session;
 use crate::method::Request;
 use crate::upstream::Offer;
 
@@ -30,6 +31,12 @@ pub(super) struct ViewKey {
     identity: Identity,
     session: Option<Uuid>,
     offer: Offer,
+}
+
+impl ViewKey {
+    pub(super) fn is_of_any(&self, sessions: &HashSet<Uuid>) -> bool {
+        self.session.is_some_and(|session| sessions.contains(&session))
+    }
 }
 
 /// A view and the lists it is made of.
@@ -67,6 +74,7 @@ impl Hub {
 
     /// The view for a list: waits for servers that are asked for the first time.
     pub(crate) async fn listed_view(&self, request: &Request) -> Arc<View> {
+        self.look_at_own_lists(request).await;
         let cell = self.view_cell(request);
         for list in &cell.cells {
             self.catalog.refresh(list);
@@ -97,6 +105,11 @@ impl Hub {
         name: &str,
         find: impl for<'a> Fn(&'a View, &str) -> Option<&'a Arc<Target>>,
     ) -> Option<Arc<Target>> {
+        let cell = self.view_cell(request);
+        if let Some(target) = find(&cell.current(), name) {
+            return Some(Arc::clone(target));
+        }
+        self.look_at_own_lists(request).await;
         let cell = self.view_cell(request);
         let listed = || find(&cell.current(), name).cloned();
         if let Some(target) = listed() {
@@ -156,7 +169,11 @@ impl Hub {
     }
 
     pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
-        let session = request.session.as_ref().map(|session| session.id);
+        let of_session = |session: &&Arc<Session>| {
+            session.subscriber.has_own_lists.load(Ordering::Relaxed)
+                || self.settings.load().per_session.contains(request.profile.name())
+        };
+        let session = request.session.as_ref().filter(of_session).map(|session| session.id);
         self.view_cell_of(&request.profile, request.caller.identity(), session, &request.offer())
     }
 
@@ -167,11 +184,10 @@ impl Hub {
         session: Option<Uuid>,
         offer: &Offer,
     ) -> Arc<ViewCell> {
-        let of_session = session.is_some() && self.settings.load().per_session.contains(profile.name());
         let key = ViewKey {
             profile: profile.name().clone(),
             identity: identity.clone(),
-            session: session.filter(|_| of_session),
+            session,
             offer: offer.clone(),
         };
         let now = self.clock.now();
@@ -184,8 +200,7 @@ impl Hub {
         }
         let cells = profile
             .servers()
-            .filter_map(|(server, _)| self.upstreams.key(server, identity.clone(), session, offer))
-            .map(|key| self.catalog.cell(&key))
+            .filter_map(|(server, _)| self.list_cell(server, identity, session, offer))
             .collect();
         let built = ArcSwap::from_pointee((0, Arc::new(View::default())));
         let last_used = AtomicI64::new(now.as_micros());

@@ -79,6 +79,11 @@ impl HttpConnection {
         &self.greeting
     }
 
+    /// Whether the server gave the link a session of its own.
+    pub fn has_session(&self) -> bool {
+        self.wire.has_session()
+    }
+
     /// Sends a request; an answer that is one JSON body comes back without a
     /// task or a queue.
     ///
