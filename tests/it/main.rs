@@ -38,6 +38,8 @@ mod proxy;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod resumption;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod sessions;

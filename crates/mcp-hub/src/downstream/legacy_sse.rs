@@ -17,7 +17,8 @@ use super::entry::{self, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
-use super::streamable::{Open, SESSION_NOT_FOUND, SessionStream, request};
+use super::session_stream::SessionStream;
+use super::streamable::{Open, SESSION_NOT_FOUND, request};
 use crate::Hub;
 use crate::jsonrpc::{Kind, Message};
 use crate::method;
@@ -41,8 +42,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
     let (outbox, answers) = mpsc::channel(QUEUE);
     // The session was made just now: nobody else has set its outbox.
     let _ = session.outbox.set(outbox);
-    let reader = session.subscriber.take_over();
-    let heard = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
+    let heard = SessionStream::new(&session.subscriber, None);
     let endpoint = format!("/mcp/{}/sse?sessionId={token}", entry.profile.name());
     let first = trunkline_web::sse::event(Some("endpoint"), None, endpoint.as_bytes());
     let source = Both { answers, heard, _ended: Ended { hub: Arc::clone(&hub), token, session } };
@@ -60,7 +60,7 @@ impl Source for Both {
     async fn next(&mut self) -> Option<Bytes> {
         tokio::select! {
             biased;
-            answer = self.answers.recv() => answer,
+            answer = self.answers.recv() => answer.map(|answer| events::frame(&answer)),
             heard = self.heard.next() => heard,
         }
     }
@@ -153,7 +153,7 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox
         Answer::Message { body, .. } => {
             let _ = outbox.send(body.joined()).await;
         }
-        Answer::Stream(mut messages) => {
+        Answer::Stream(mut messages, _) => {
             while let Some(message) = messages.recv().await {
                 let _ = outbox.send(message).await;
             }
