@@ -318,11 +318,11 @@ impl Connection {
     }
 
     /// Whether the link has ended, so that no request can be sent over it. A
-    /// streamable HTTP session ends without a sign: its next request tells.
+    /// streamable HTTP session may end without a sign: its next request tells.
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Stdio(connection) => connection.is_closed(),
-            Self::Http(_) => false,
+            Self::Http(connection) => connection.is_closed(),
             Self::Sse(connection) => connection.is_closed(),
         }
     }

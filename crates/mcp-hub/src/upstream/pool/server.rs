@@ -241,14 +241,14 @@ impl Server {
         let Some(slot) = slots.by_scope.get_mut(scope) else { return };
         // A successor that is well stays.
         let Slot::Ready(instance) = &*slot else { return };
+        if !instance.connection.is_closed() {
+            return;
+        }
         if matches!(instance.connection, Connection::Http(_)) {
             // The server has forgotten the session; the next call makes a new one.
             slots.by_scope.remove(scope);
             drop(slots);
             self.observe();
-            return;
-        }
-        if !instance.connection.is_closed() {
             return;
         }
         *slot = Slot::Failed(self.failure_of_ended(instance, reason));

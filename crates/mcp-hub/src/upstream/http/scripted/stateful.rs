@@ -13,6 +13,7 @@ pub(crate) struct Sessions(Arc<Mutex<HashMap<String, Session>>>);
 
 #[derive(Debug, Default)]
 struct Session {
+    is_forgotten: bool,
     more_tools: usize,
     stream: Option<mpsc::UnboundedSender<String>>,
 }
@@ -45,6 +46,12 @@ impl Sessions {
         stream.send(data(&format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#))).unwrap();
     }
 
+    /// Forgets one session, as a server does that was started anew.
+    pub(crate) fn forget(&self, session: &str) {
+        let forgotten = Session { is_forgotten: true, ..Session::default() };
+        self.0.lock().unwrap().insert(session.to_owned(), forgotten);
+    }
+
     fn answer(&self, asked: &Asked) -> axum::response::Response {
         let id = asked.headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
         let mut sessions = self.0.lock().unwrap();
@@ -61,7 +68,8 @@ impl Sessions {
                 _ => json_body(400, &error_text("null", -32000)),
             };
         };
-        let Some(session) = sessions.get_mut(&id) else { return status(404) };
+        let known = sessions.get_mut(&id).filter(|session| !session.is_forgotten);
+        let Some(session) = known else { return status(404) };
         match asked.what() {
             "GET" => {
                 let (sender, receiver) = mpsc::unbounded_channel();

@@ -99,3 +99,22 @@ async fn when_there_are_too_many_sessions_the_longest_idle_are_ended() {
     let living = bench.pool.sessions();
     assert_eq!(living, [Uuid::from_u128(2), Uuid::from_u128(3)].into(), "the one that idled longest is gone");
 }
+
+#[tokio::test]
+async fn the_end_of_a_forgotten_session_leaves_its_successor_alone() {
+    let sessions = Sessions::default();
+    let mut server = sessions.start().await;
+    let mut bench = Bench::new(at(&server));
+    // Somebody keeps the old one, as a subscription does.
+    let (_, old) = connected(&bench, Some(1)).await;
+    for _ in 0..2 {
+        server.next("GET").await;
+    }
+    sessions.forget(&format!("session-{}", sessions.count()));
+    old.failed(&UpstreamError::SessionLost);
+    let (_, new) = connected(&bench, Some(1)).await;
+    assert!(!Arc::ptr_eq(&old.instance, &new.instance));
+    assert!(bench.closed().await.contains("forgotten"));
+    let (_, still) = connected(&bench, Some(1)).await;
+    assert!(Arc::ptr_eq(&new.instance, &still.instance), "what the server keeps for it is still there");
+}
