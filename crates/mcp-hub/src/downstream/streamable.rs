@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use trunkline_model::Caller;
 
@@ -280,18 +280,27 @@ fn taken_up(entry: &Entry, session: &Session, last: &str) -> Result<Response, Rp
             }
             Ok(listening(entry, session))
         }
-        Err(reason) => Err(not_resumed(&reason)),
+        Err(NotResumed::Ended) => Ok(ended(entry)),
+        Err(NotResumed::NotKept) => {
+            let message = "what came after Last-Event-ID is no longer kept; make the request again";
+            Err(bad(message, StatusCode::BAD_REQUEST))
+        }
+        Err(NotResumed::NotOfSession) => Err(of_no_event()),
     }
 }
 
 /// Not 404, with which a client would begin a new session.
-fn not_resumed(reason: &NotResumed) -> RpcError {
-    let message = match reason {
-        NotResumed::NotOfSession => "Last-Event-ID is no event of this session",
-        NotResumed::NotKept => "what came after Last-Event-ID is no longer kept; make the request again",
-        NotResumed::Ended => "nothing came after Last-Event-ID, and its stream has ended",
-    };
-    bad(message, StatusCode::BAD_REQUEST)
+fn of_no_event() -> RpcError {
+    bad("Last-Event-ID is no event of this session", StatusCode::BAD_REQUEST)
+}
+
+/// The answer of a GET that opens no stream, and which SDKs take without
+/// complaint: some come back for more after an answer that is an error.
+fn ended(entry: &Entry) -> Response {
+    let message = "nothing came after Last-Event-ID, and its stream has ended";
+    let mut response = entry.refuse(None, &bad(message, StatusCode::METHOD_NOT_ALLOWED));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+    response
 }
 
 /// The event after which a client wants to go on.
@@ -300,7 +309,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, RpcError> {
     match (values.next().map(HeaderValue::to_str), values.next()) {
         (None | Some(Ok("")), None) => Ok(None),
         (Some(Ok(id)), None) => Ok(Some(id.to_owned())),
-        (Some(Err(_)), None) => Err(not_resumed(&NotResumed::NotOfSession)),
+        (Some(Err(_)), None) => Err(of_no_event()),
         (_, Some(_)) => Err(bad("the header Last-Event-ID stands twice", StatusCode::BAD_REQUEST)),
     }
 }

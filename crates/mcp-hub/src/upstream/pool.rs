@@ -30,8 +30,9 @@ pub use instance::Lease;
 use server::{Refused, Server};
 pub use state::{EndpointKind, ServerState, State};
 
-/// Events of connections that wait to be looked at.
-const QUEUED_EVENTS: usize = 1024;
+/// Events of connections that wait to be looked at: a server can say something
+/// in each of its sessions at once.
+const QUEUED_EVENTS: usize = 8192;
 /// How long the hub's own tasks may take to end once their children have ended.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
