@@ -88,6 +88,10 @@ impl ListCell {
         matches!(self.state.borrow().phase, Phase::Fresh(_))
     }
 
+    pub(crate) fn is_stale(&self) -> bool {
+        self.state.borrow().phase == Phase::Stale
+    }
+
     pub(crate) fn touch(&self, now: Timestamp) {
         self.last_used.store(now.as_micros(), Ordering::Relaxed);
     }

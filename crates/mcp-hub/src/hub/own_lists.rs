@@ -19,6 +19,13 @@ use crate::catalog::cell::ListCell;
 use crate::method::Request;
 use crate::upstream::{InstanceKey, Offer, Scope};
 
+/// What a look at a server's lists in one session showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Same,
+    Differs,
+}
+
 impl Hub {
     /// Takes word of an instance that its lists changed.
     pub(super) fn lists_changed(self: &Arc<Self>, key: &InstanceKey, method: &str) {
@@ -46,23 +53,40 @@ impl Hub {
     /// what they are now.
     pub(super) async fn look_at_own_lists(&self, request: &Request) {
         let Some(session) = &request.session else { return };
-        if !session.subscriber.lists_changed.swap(false, Ordering::Relaxed) {
+        let subscriber = &session.subscriber;
+        // Whoever asks meanwhile waits for the same, so it stays set until it is known.
+        if !subscriber.lists_changed.load(Ordering::Relaxed) {
             return;
         }
-        let looks = request.profile.servers().map(|(server, _)| self.differs(server, request, session.id));
-        let differs = join_all(looks).await.contains(&true);
-        session.subscriber.has_own_lists.store(differs, Ordering::Relaxed);
+        let looks = request.profile.servers().map(|(server, _)| self.look_at(server, request, session.id));
+        let looked = join_all(looks).await;
+        subscriber.has_own_lists.store(looked.contains(&Looked::Differs), Ordering::Relaxed);
         self.views().retain(|key, _| !key.is_of_any(&[session.id].into()));
+        subscriber.lists_changed.store(false, Ordering::Release);
+        let servers = request.profile.servers();
+        if servers
+            .filter_map(|(server, _)| self.own_cell(server, request, session.id))
+            .any(|own| own.is_stale())
+        {
+            subscriber.lists_changed.store(true, Ordering::Release);
+        }
+    }
+
+    /// The cell of the session alone, where the server has one for it.
+    fn own_cell(&self, server: &ServerName, request: &Request, session: Uuid) -> Option<Arc<ListCell>> {
+        let (identity, offer) = (request.caller.identity().clone(), request.offer());
+        let own = self.upstreams.key(server, identity.clone(), Some(session), &offer)?;
+        let shared = self.upstreams.lists_key(server, identity, Some(session), &offer)?;
+        if own == shared { None } else { self.catalog.known(&own) }
     }
 
     /// Whether the server lists something else in this session; what is the
     /// same is forgotten.
-    async fn differs(&self, server: &ServerName, request: &Request, session: Uuid) -> bool {
+    async fn look_at(&self, server: &ServerName, request: &Request, session: Uuid) -> Looked {
+        let Some(own) = self.own_cell(server, request, session) else { return Looked::Same };
         let (identity, offer) = (request.caller.identity().clone(), request.offer());
-        let own = self.upstreams.key(server, identity.clone(), Some(session), &offer);
         let shared = self.upstreams.lists_key(server, identity, Some(session), &offer);
-        let (Some(own), Some(shared)) = (own, shared) else { return false };
-        let Some(own) = self.catalog.known(&own).filter(|_| own != shared) else { return false };
+        let Some(shared) = shared else { return Looked::Same };
         let shared = self.catalog.cell(&shared);
         for cell in [&own, &shared] {
             self.catalog.refresh(cell);
@@ -75,7 +99,7 @@ impl Hub {
         if same && own.is_fresh() {
             self.catalog.forget_cell(&own.key);
         }
-        !same
+        if same { Looked::Same } else { Looked::Differs }
     }
 
     /// The lists that a view shows of a server.

@@ -41,7 +41,8 @@ struct Want {
 }
 
 /// What holds the subscription at the server. The lease keeps the instance:
-/// one that idles has somebody to tell. It takes no place of a request.
+/// one that idles has somebody to tell. Only a modern subscription is a request
+/// that goes on, and takes the place of one.
 #[derive(Debug)]
 struct Link {
     lease: Lease,
@@ -203,7 +204,7 @@ impl Hub {
             return match exchange {
                 Exchange::Open(open) => {
                     let listener = tokio::spawn(hear(Arc::downgrade(self), key.clone(), open)).abort_handle();
-                    Ok(Link { lease: lease.without_place(), listener: Some(listener) })
+                    Ok(Link { lease, listener: Some(listener) })
                 }
                 Exchange::Done(message) => Err(NotSubscribed::Refused(message)),
             };

@@ -16,6 +16,13 @@ fn at(server: &Scripted) -> ServerSpec {
     ServerSpec { endpoint, instances: Instances::PerUser, ..legacy() }
 }
 
+fn at_any(server: &Scripted) -> ServerSpec {
+    let spec = at(server);
+    let Endpoint::Http(endpoint) = spec.endpoint else { panic!("a server behind a URL") };
+    let endpoint = Endpoint::Http(HttpEndpoint { transport: HttpTransport::Auto, ..endpoint });
+    ServerSpec { endpoint, ..spec }
+}
+
 /// Which instance serves the session.
 async fn try_connect(bench: &Bench, session: Option<u128>) -> Result<(InstanceKey, Lease), UpstreamError> {
     let (server, identity, offer) = (name(), identity("one"), Offer::default());
@@ -62,6 +69,18 @@ async fn a_server_without_sessions_is_shared_by_all_of_an_identity() {
     server.next("GET").await;
     let asked = server.so_far();
     assert!(!asked.iter().any(|what| what == "initialize"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn over_the_old_transport_each_session_has_its_own_stream() {
+    let mut served = crate::upstream::sse::tests::serve(|_| None).await;
+    let bench = Bench::new(ServerSpec { era: EraPin::Auto, ..at_any(&served.server) });
+    let (one, _lease) = connected(&bench, Some(1)).await;
+    let (two, _lease) = connected(&bench, Some(2)).await;
+    assert!(matches!(&one.scope, Scope::Session(..)) && matches!(&two.scope, Scope::Session(..)));
+    assert_ne!(one, two);
+    let streams = served.server.so_far().iter().filter(|what| *what == "GET").count();
+    assert_eq!(streams, 3, "one more, by which the server was found to be of that kind");
 }
 
 #[tokio::test]
