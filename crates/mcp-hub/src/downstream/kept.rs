@@ -94,7 +94,7 @@ impl Kept {
     }
 
     /// Lets go of what there is; the numbers go on.
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut ring = self.ring();
         let freed = std::mem::take(&mut ring.bytes);
         ring.first = ring.next();

@@ -240,9 +240,10 @@ impl Sessions {
         let now = self.clock.now();
         let mut dropped = Vec::new();
         self.live().retain(|_, session| {
-            session.streams.sweep(now);
             // A stream or a request under way holds the session or its subscriber.
-            let held = Arc::strong_count(session) > 1 || Arc::strong_count(&session.subscriber) > 1;
+            let is_read = Arc::strong_count(&session.subscriber) > 1;
+            let held = is_read || Arc::strong_count(session) > 1;
+            session.streams.sweep(now, is_read);
             let keep = held || session.idle_for(now) < FORGET_AFTER;
             if !keep {
                 dropped.push(session.id);

@@ -38,6 +38,7 @@ pub(crate) struct Streams {
     prefix: String,
     primes: bool,
     own: Arc<Kept>,
+    own_is_read: Mutex<Read>,
     answers: Mutex<Answers>,
     stores: [Arc<Store>; 2],
 }
@@ -74,7 +75,14 @@ impl Streams {
         let prefix = format!("{tag:x}.{:x}.", now.as_micros());
         let stores = [Store::new(OF_SESSION), Arc::clone(of_all)];
         let own = Kept::new(format!("{prefix}0."), stores.clone());
-        Self { prefix, primes: version >= PRIMED_SINCE, own, answers: Mutex::default(), stores }
+        Self {
+            prefix,
+            primes: version >= PRIMED_SINCE,
+            own,
+            own_is_read: Mutex::default(),
+            answers: Mutex::default(),
+            stores,
+        }
     }
 
     /// What was sent on the session's own stream.
@@ -132,15 +140,18 @@ impl Streams {
         }
     }
 
-    /// Forgets the streams that nobody has read for a while.
-    pub(crate) fn sweep(&self, now: Timestamp) {
+    /// Forgets what came on streams that nobody has read for a while. Whether
+    /// a client reads the session's own is known to who holds that.
+    pub(crate) fn sweep(&self, now: Timestamp, own_is_read: bool) {
+        let mut own = self.own_is_read.lock().unwrap_or_else(PoisonError::into_inner);
+        if !own.is_recent(own_is_read, now) {
+            self.own.forget();
+        }
+        drop(own);
         self.answers().by_number.retain(|_, stream| {
             let mut state = stream.state();
-            if state.connected {
-                state.unread_since = None;
-                return true;
-            }
-            now.since(*state.unread_since.get_or_insert(now)) < KEEP_FOR
+            let connected = state.connected;
+            state.read.is_recent(connected, now)
         });
     }
 
@@ -191,15 +202,32 @@ struct State {
     reader: u64,
     /// A client reads it.
     connected: bool,
-    /// All messages have been read.
+    /// All messages have been taken.
     ended: bool,
-    /// When that was first noticed.
+    read: Read,
+}
+
+/// Whether anybody reads a stream, as a look now and then shows.
+#[derive(Debug, Default)]
+struct Read {
+    /// When it was first seen that nobody does.
     unread_since: Option<Timestamp>,
+}
+
+impl Read {
+    /// Whether somebody reads it, or did so not long ago.
+    fn is_recent(&mut self, is_read: bool, now: Timestamp) -> bool {
+        if is_read {
+            self.unread_since = None;
+            return true;
+        }
+        now.since(*self.unread_since.get_or_insert(now)) < KEEP_FOR
+    }
 }
 
 impl AnswerStream {
     fn new(kept: Arc<Kept>, messages: mpsc::Receiver<Bytes>) -> Self {
-        let state = State { messages, reader: 0, connected: false, ended: false, unread_since: None };
+        let state = State { messages, reader: 0, connected: false, ended: false, read: Read::default() };
         Self { kept, state: Mutex::new(state), taken_over: Notify::new() }
     }
 

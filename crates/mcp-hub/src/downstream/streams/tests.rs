@@ -119,7 +119,8 @@ async fn a_stream_that_nobody_reads_is_kept_for_a_while() {
     let (sender, messages) = mpsc::channel(4);
     let (priming, reader) = streams.open(messages, &Tasks::new());
     let (_, id) = read(&priming.unwrap());
-    let after = |minutes: u64| streams.sweep(NOON.plus(Duration::from_mins(minutes)));
+    let after = |minutes: u64| streams.sweep(NOON.plus(Duration::from_mins(minutes)), minutes < 66);
+    let (number, _) = streams.own().record(b"{}");
     after(0);
     after(60);
     drop(reader);
@@ -128,6 +129,9 @@ async fn a_stream_that_nobody_reads_is_kept_for_a_while() {
     drop(resumed(&streams, &id));
     after(66);
     after(67);
+    assert!(matches!(streams.own().event(number), Event::There(_)), "it was read a moment ago");
+    after(71);
+    assert_eq!(streams.own().event(number), Event::Gone);
     assert_eq!(streams.resume(&id, &Tasks::new()).unwrap_err(), NotResumed::NotKept);
     assert!(!sender.is_closed(), "the call goes on");
 }
