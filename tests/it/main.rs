@@ -32,6 +32,8 @@ mod compression;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod counters;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod first_requests;
@@ -43,6 +45,8 @@ mod losslessness;
 mod proxy;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod resumption;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]

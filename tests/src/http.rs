@@ -136,12 +136,19 @@ impl Streaming {
 
     /// The next event that carries data, or none at the end of the stream.
     pub async fn event(&mut self) -> Result<Option<Event>> {
+        while let Some(event) = self.frame().await? {
+            if !event.data.is_empty() {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next event, with or without data; a comment counts as an empty one.
+    pub async fn frame(&mut self) -> Result<Option<Event>> {
         loop {
-            while let Some(frame) = take_frame(&mut self.buffer) {
-                let event = parse_event(&frame);
-                if !event.data.is_empty() {
-                    return Ok(Some(event));
-                }
+            if let Some(frame) = take_frame(&mut self.buffer) {
+                return Ok(Some(parse_event(&frame)));
             }
             let frame = timeout(LIMIT, self.body.frame()).await.context("no event in time")?;
             match frame {

@@ -108,6 +108,13 @@ impl LegacyClient {
         self.endpoint.send(Method::GET, String::new(), &headers).await
     }
 
+    /// Takes up a stream after the event with this id.
+    pub async fn resume(&self, last: &str) -> Result<Streaming> {
+        let mut headers = self.headers();
+        headers.extend([("accept", "text/event-stream"), ("last-event-id", last)]);
+        self.endpoint.send(Method::GET, String::new(), &headers).await
+    }
+
     /// Ends the session.
     pub async fn delete(&self) -> Result<Response> {
         self.endpoint.send(Method::DELETE, String::new(), &self.headers()).await?.whole().await

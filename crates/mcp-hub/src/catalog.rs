@@ -80,6 +80,7 @@ use trunkline_web::Tasks;
 use self::cell::ListCell;
 use self::lists::ServerLists;
 use self::view::has_capability;
+use crate::downstream::subscriber::Subscriber;
 use crate::upstream::pool::{Lease, Upstreams};
 use crate::upstream::{self, Era, InstanceKey, UpstreamError};
 
@@ -92,11 +93,12 @@ const LONGEST_FETCH: Duration = Duration::from_mins(2);
 
 /// What clients are shown may be something else now.
 #[derive(Debug, Clone)]
-pub(crate) struct ListChanged {
-    /// The instance that lists something else; none after a change of the configuration.
-    pub key: Option<InstanceKey>,
-    /// Whether somebody was shown what was there before.
-    pub tell: bool,
+pub(crate) enum ListChanged {
+    /// An instance lists something else; whether somebody was shown what was
+    /// there before.
+    Instance { key: InstanceKey, tell: bool },
+    /// The configuration changed under those who listened.
+    Configuration(Vec<Arc<Subscriber>>),
 }
 
 /// The lists of every instance in use.
@@ -155,12 +157,35 @@ impl Catalog {
         }
     }
 
-    /// Notes that profiles may show something else.
-    pub(crate) fn configured_anew(&self) {
+    /// Notes that profiles may show something else to those who listen.
+    pub(crate) fn configured_anew(&self, listening: Vec<Arc<Subscriber>>) {
         let changes = self.changes.clone();
         self.tasks.spawn_until_stop(async move {
-            let _ = changes.send(ListChanged { key: None, tell: true }).await;
+            let _ = changes.send(ListChanged::Configuration(listening)).await;
         });
+    }
+
+    /// Notes that an instance said its lists changed, which is otherwise shown
+    /// what `like` lists. Its own are asked for when somebody wants to know.
+    pub(crate) fn changed_apart(&self, key: &InstanceKey, like: &InstanceKey) {
+        let now = self.clock.now();
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = cells.get(like).and_then(|cell| cell.state().lists);
+        let new = || Arc::new(ListCell::new(key.clone(), now, lists));
+        cells.entry(key.clone()).or_insert_with(new).mark_stale_and_told();
+    }
+
+    /// The cell of an instance when it has one.
+    pub(crate) fn known(&self, key: &InstanceKey) -> Option<Arc<ListCell>> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.get(key)?;
+        cell.touch(self.clock.now());
+        Some(Arc::clone(cell))
+    }
+
+    /// Forgets the lists of one instance.
+    pub(crate) fn forget_cell(&self, key: &InstanceKey) {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// How many tools a server listed last, to anybody; none when it never did.
@@ -223,7 +248,7 @@ impl Catalog {
 
     async fn tell(&self, cell: &ListCell, tell: bool) {
         // The receiver lives as long as the hub; at shutdown nobody is left to tell.
-        let _ = self.changes.send(ListChanged { key: Some(cell.key.clone()), tell }).await;
+        let _ = self.changes.send(ListChanged::Instance { key: cell.key.clone(), tell }).await;
     }
 
     /// Asks an instance for all that it lists. A start is bounded by itself.

@@ -7,10 +7,13 @@
 pub(crate) mod answer;
 pub(crate) mod entry;
 pub(crate) mod events;
+pub(crate) mod kept;
 pub(crate) mod legacy_sse;
 pub(crate) mod modern;
 pub(crate) mod session;
+pub(crate) mod session_stream;
 pub(crate) mod streamable;
+pub(crate) mod streams;
 pub(crate) mod subscriber;
 
 use std::sync::Arc;

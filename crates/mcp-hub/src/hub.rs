@@ -4,6 +4,7 @@
 pub(crate) mod fixture;
 mod follow;
 mod inspect;
+mod own_lists;
 mod questions;
 mod subscriptions;
 mod views;
@@ -17,23 +18,23 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use trunkline_model::{
-    Caller, Clock, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec,
-};
+use trunkline_model::{Clock, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec};
 use trunkline_oauth::metadata::protected_resource_url;
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{EffectiveProfile, Guard, ProfileError};
 use trunkline_storage::Sealer;
 use trunkline_web::{Egress, Tasks};
 use url::Url;
+use uuid::Uuid;
 
 use crate::bridge::suspended::Suspended;
 use crate::catalog::page::Listings;
 use crate::catalog::{Catalog, ListChanged};
 use crate::downstream::session::{Session, Sessions};
 use crate::downstream::subscriber::Subscribers;
-use crate::upstream::pool::{self, Upstreams};
-use crate::upstream::{InstanceKey, Offer, ServerEvent, UpstreamError};
+use crate::method::Request;
+use crate::upstream::pool::{self, Lease, Upstreams};
+use crate::upstream::{InstanceKey, ServerEvent, UpstreamError};
 use views::{ViewCell, ViewKey};
 
 pub(crate) use follow::is_of_instance;
@@ -196,7 +197,9 @@ impl Hub {
         }
         self.catalog.sweep();
         self.forget_views_of_gone_profiles();
-        self.catalog.configured_anew();
+        let mut listening = Vec::new();
+        self.subscribers.each(|subscriber| listening.push(Arc::clone(subscriber)));
+        self.catalog.configured_anew(listening);
         Ok(())
     }
 
@@ -238,24 +241,31 @@ impl Hub {
         (known.auth() == ProfileAuth::Oauth).then(|| protected_resource_url(&self.public_url, profile))
     }
 
-    /// The instance of a server that serves this caller.
-    pub(crate) fn instance_key(
+    /// An instance of a server that serves this request, and which it is.
+    pub(crate) async fn connection(
         &self,
         server: &ServerName,
-        caller: &Caller,
-        session: Option<&Session>,
-        offer: &Offer,
-    ) -> Result<InstanceKey, UpstreamError> {
-        let session = session.map(|session| session.id);
-        let key = self.upstreams.key(server, caller.identity().clone(), session, offer);
-        key.ok_or_else(|| unknown(server))
+        request: &Request,
+    ) -> Result<(InstanceKey, Lease), UpstreamError> {
+        let session = request.session.as_ref().map(|session| session.id);
+        self.upstreams.connection_for(server, request.caller.identity(), session, &request.offer()).await
     }
 
     /// Ends a downstream session and what was held for it alone.
     pub(crate) fn end_session(self: &Arc<Self>, token: &str, session: &Session) {
         self.unsubscribe(&session.subscriber, None);
         self.sessions.end(token, session);
-        self.upstreams.end_session(session.id);
+        self.forget_sessions(&HashSet::from([session.id]));
+    }
+}
+
+impl Hub {
+    /// Ends what is held for downstream sessions that are no more.
+    fn forget_sessions(&self, ended: &HashSet<Uuid>) {
+        for session in ended {
+            self.upstreams.end_session(*session);
+        }
+        self.views().retain(|key, _| !key.is_of_any(ended));
     }
 }
 

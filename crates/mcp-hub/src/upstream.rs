@@ -340,12 +340,22 @@ impl Connection {
     }
 
     /// Whether the link has ended, so that no request can be sent over it. A
-    /// streamable HTTP session ends without a sign: its next request tells.
+    /// streamable HTTP session may end without a sign: its next request tells.
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Stdio(connection) => connection.is_closed(),
-            Self::Http(_) => false,
+            Self::Http(connection) => connection.is_closed(),
             Self::Sse(connection) => connection.is_closed(),
+        }
+    }
+
+    /// Whether it is a session that the server knows from others, over HTTP.
+    /// What a server keeps for it belongs to whomever it serves.
+    pub fn has_session(&self) -> bool {
+        match self {
+            Self::Stdio(_) => false,
+            Self::Http(connection) => connection.has_session(),
+            Self::Sse(_) => true,
         }
     }
 

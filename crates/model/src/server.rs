@@ -17,7 +17,8 @@ pub struct ServerSpec {
     pub era: EraPin,
     /// How many live instances (children or upstream sessions) there are.
     pub instances: Instances,
-    /// A child without a call for this long is stopped; the next call starts it again.
+    /// What nobody has used for this long is ended; the next call starts it again. An upstream
+    /// session that serves one downstream session ends with that alone.
     pub idle_timeout: Duration,
     /// A call without an answer for this long is given up and cancelled upstream.
     pub call_timeout: Duration,
@@ -94,7 +95,8 @@ pub enum EraPin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Instances {
-    /// One for each identity: two people never share one.
+    /// One for each identity: two people never share one. A server behind a URL that gives
+    /// sessions has one for each downstream session.
     #[default]
     PerUser,
     /// One for everybody.

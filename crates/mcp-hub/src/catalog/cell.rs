@@ -58,6 +58,8 @@ pub(crate) struct ListCell {
     first_asked: std::sync::OnceLock<Instant>,
     /// Somebody was served a list without this server's part.
     missed: AtomicBool,
+    /// Whoever is served by it knows that its lists changed.
+    told: AtomicBool,
     last_used: AtomicI64,
 }
 
@@ -71,6 +73,7 @@ impl ListCell {
             state: watch::Sender::new(state),
             first_asked: std::sync::OnceLock::new(),
             missed: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             last_used: AtomicI64::new(now.as_micros()),
         }
     }
@@ -89,6 +92,10 @@ impl ListCell {
 
     pub(crate) fn is_fresh(&self) -> bool {
         matches!(self.state.borrow().phase, Phase::Fresh(_))
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.state.borrow().phase == Phase::Stale
     }
 
     pub(crate) fn touch(&self, now: Timestamp) {
@@ -137,6 +144,12 @@ impl ListCell {
         self.state.send_modify(|state| state.phase = Phase::Stale);
     }
 
+    /// The same, where whoever is served by it has been told already.
+    pub(crate) fn mark_stale_and_told(&self) {
+        self.told.store(true, Ordering::Release);
+        self.mark_stale();
+    }
+
     /// Keeps what was fetched. Answers whether those who were served before
     /// should be told.
     pub(crate) fn put(&self, lists: Arc<ServerLists>, changed: bool, now: Timestamp) -> bool {
@@ -149,7 +162,8 @@ impl ListCell {
             state.answered = Some(Instant::now());
             self.another_generation();
         });
-        self.missed.swap(false, Ordering::AcqRel) || changed
+        let told = self.told.swap(false, Ordering::AcqRel);
+        self.missed.swap(false, Ordering::AcqRel) || (changed && !told)
     }
 
     /// Shows what the hub itself was told to whoever waits for this instance,

@@ -1,6 +1,7 @@
 //! What goes back to a client, and how it is framed.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -10,6 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::session::Session;
 use crate::jsonrpc::text;
 
 /// The session header of streamable HTTP (2025-03-26 and later).
@@ -20,8 +22,9 @@ pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-sessi
 pub(crate) enum Answer {
     /// One JSON-RPC message, in pieces that are not copied together.
     Message { status: StatusCode, body: Pieces, session: Option<String> },
-    /// Messages as they come; the last one is the answer.
-    Stream(mpsc::Receiver<Bytes>),
+    /// Messages as they come; the last one is the answer. A client with a
+    /// session can come back for them.
+    Stream(mpsc::Receiver<Bytes>, Option<Arc<Session>>),
     /// A notification or a posted answer was taken.
     Accepted,
     /// The request was cancelled: there is no answer.

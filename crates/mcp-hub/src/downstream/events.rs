@@ -15,27 +15,27 @@ use trunkline_web::sse;
 /// A comment this often keeps proxies and clients from giving up on a quiet stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Where a stream's messages come from.
+/// Where a stream's events come from.
 pub(crate) trait Source: Send + 'static {
-    /// The next message; none ends the stream. Must lose nothing when dropped
-    /// while it waits.
+    /// The next event, framed; none ends the stream. Must lose nothing when
+    /// dropped while it waits.
     fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
 impl Source for mpsc::Receiver<Bytes> {
     async fn next(&mut self) -> Option<Bytes> {
-        self.recv().await
+        self.recv().await.map(|message| frame(&message))
     }
 }
 
-/// An event stream of the source's messages, after a frame that is ready.
+/// An event stream of the source's events, after one that is ready.
 pub(crate) fn stream(first: Option<Bytes>, source: impl Source) -> Response {
     let frames = stream::unfold((first, source), |(first, mut source)| async move {
         if let Some(frame) = first {
             return Some((Ok::<_, Infallible>(frame), (None, source)));
         }
         let frame = match tokio::time::timeout(KEEP_ALIVE, source.next()).await {
-            Ok(Some(message)) => frame(&message),
+            Ok(Some(frame)) => frame,
             Ok(None) => return None,
             Err(_) => sse::comment(),
         };

@@ -17,7 +17,8 @@ use super::entry::{self, Accepts, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
-use super::streamable::{Open, SESSION_NOT_FOUND, SessionStream, request};
+use super::session_stream::SessionStream;
+use super::streamable::{Open, SESSION_NOT_FOUND, request};
 use crate::Hub;
 use crate::jsonrpc::{Kind, Message};
 use crate::method;
@@ -41,8 +42,7 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
     let (outbox, answers) = mpsc::channel(QUEUE);
     // The session was made just now: nobody else has set its outbox.
     let _ = session.outbox.set(outbox);
-    let reader = session.subscriber.take_over();
-    let heard = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
+    let heard = SessionStream::new(&session.subscriber, None);
     let endpoint = format!("/mcp/{}/sse?sessionId={token}", entry.profile.name());
     let first = trunkline_web::sse::event(Some("endpoint"), None, endpoint.as_bytes());
     let source = Both { answers, heard, _ended: Ended { hub: Arc::clone(&hub), token, session } };
@@ -60,7 +60,7 @@ impl Source for Both {
     async fn next(&mut self) -> Option<Bytes> {
         tokio::select! {
             biased;
-            answer = self.answers.recv() => answer,
+            answer = self.answers.recv() => answer.map(|answer| events::frame(&answer)),
             heard = self.heard.next() => heard,
         }
     }
@@ -161,7 +161,7 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, place:
     };
     match answer {
         Answer::Message { body, .. } => drop(place.send(body.joined())),
-        Answer::Stream(mut messages) => {
+        Answer::Stream(mut messages, _) => {
             let Some(first) = messages.recv().await else { return };
             let outbox = place.send(first);
             while let Some(message) = messages.recv().await {

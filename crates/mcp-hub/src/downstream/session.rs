@@ -4,7 +4,7 @@
 //! the client declared, so that any process with the key can go on with it.
 //! What a process keeps beside it is a cache, made again from the token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,8 @@ use trunkline_model::{Caller, Clock, Identity, Timestamp};
 use trunkline_storage::{Sealed, Sealer};
 use uuid::Uuid;
 
+use super::kept::Store;
+use super::streams::Streams;
 use super::subscriber::{Subscriber, Subscribers};
 use crate::bridge::asked::Asked;
 use crate::bridge::declared::offered;
@@ -32,6 +34,9 @@ const FORGET_AFTER: Duration = Duration::from_mins(30);
 const MOST_LIVE: usize = 20_000;
 /// Ended session ids remembered, so that they stay ended.
 const MOST_ENDED: usize = 100_000;
+
+/// What all sessions keep of their streams for clients that come back, in bytes.
+const KEPT_IN_ALL: usize = 64 << 20;
 
 /// What a session id carries.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +63,7 @@ pub(crate) struct Session {
     /// Requests under way by the client's own ids, to be cancelled by them.
     running: Mutex<HashMap<String, CancellationToken>>,
     pub subscriber: Arc<Subscriber>,
+    pub streams: Streams,
     /// What the client has been asked.
     pub asked: Asked,
     /// Where answers go on the HTTP+SSE transport.
@@ -66,7 +72,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(claims: &Claims, caller: &Caller, now: Timestamp) -> Self {
+    fn new(claims: &Claims, caller: &Caller, now: Timestamp, kept: &Arc<Store>) -> Self {
         let session = Self {
             id: claims.id,
             caller: caller.clone(),
@@ -74,6 +80,7 @@ impl Session {
             capabilities: OnceLock::new(),
             running: Mutex::default(),
             subscriber: Arc::new(Subscriber::new(caller.clone(), Some(claims.id), ListKind::ALL.to_vec())),
+            streams: Streams::new(claims.id, &claims.version, now, kept),
             asked: Asked::default(),
             outbox: OnceLock::new(),
             last_used: AtomicI64::new(now.as_micros()),
@@ -159,11 +166,14 @@ pub(crate) struct Sessions {
     live: Mutex<HashMap<String, Arc<Session>>>,
     ended: Mutex<HashMap<Uuid, Timestamp>>,
     subscribers: Arc<Subscribers>,
+    /// What the streams of all sessions keep.
+    kept: Arc<Store>,
 }
 
 impl Sessions {
     pub(crate) fn new(sealer: Sealer, clock: Arc<dyn Clock>, subscribers: Arc<Subscribers>) -> Self {
-        Self { sealer, clock, live: Mutex::default(), ended: Mutex::default(), subscribers }
+        let kept = Store::new(KEPT_IN_ALL);
+        Self { sealer, clock, live: Mutex::default(), ended: Mutex::default(), subscribers, kept }
     }
 
     /// Begins a session; gives its id, as it stands in `Mcp-Session-Id`.
@@ -184,7 +194,7 @@ impl Sessions {
         };
         let payload = serde_json::to_vec(&claims).ok()?;
         let token = self.sealer.seal("", &payload).ok()?.to_string();
-        let session = self.keep(token.clone(), Session::new(&claims, caller, now));
+        let session = self.keep(token.clone(), Session::new(&claims, caller, now, &self.kept));
         Some((token, session))
     }
 
@@ -231,7 +241,9 @@ impl Sessions {
         let mut dropped = Vec::new();
         self.live().retain(|_, session| {
             // A stream or a request under way holds the session or its subscriber.
-            let held = Arc::strong_count(session) > 1 || Arc::strong_count(&session.subscriber) > 1;
+            let is_read = Arc::strong_count(&session.subscriber) > 1;
+            let held = is_read || Arc::strong_count(session) > 1;
+            session.streams.sweep(now, is_read);
             let keep = held || session.idle_for(now) < FORGET_AFTER;
             if !keep {
                 dropped.push(session.id);
@@ -239,6 +251,11 @@ impl Sessions {
             keep
         });
         dropped
+    }
+
+    /// The sessions whose state lives in this process.
+    pub(crate) fn living(&self) -> HashSet<Uuid> {
+        self.live().values().map(|session| session.id).collect()
     }
 
     fn revive(&self, token: &str, caller: &Caller, now: Timestamp) -> Option<Arc<Session>> {
@@ -249,7 +266,7 @@ impl Sessions {
         if !is_callers || now >= claims.expires || self.has_ended(claims.id) {
             return None;
         }
-        Some(self.keep(token.to_owned(), Session::new(&claims, caller, now)))
+        Some(self.keep(token.to_owned(), Session::new(&claims, caller, now, &self.kept)))
     }
 
     fn keep(&self, token: String, session: Session) -> Arc<Session> {

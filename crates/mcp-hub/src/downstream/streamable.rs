@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use trunkline_model::Caller;
 
@@ -16,9 +16,11 @@ use super::entry::{self, Accepts, Entry, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
-use super::subscriber::{Due, Subscriber};
+use super::session_stream::SessionStream;
+use super::streams::{NotResumed, Resumed};
 use crate::Hub;
-use crate::jsonrpc::{Kind, Message, text};
+use crate::catalog::ListKind;
+use crate::jsonrpc::{Kind, Message};
 use crate::method::{self, Listening, Request};
 use crate::upstream::Era;
 use crate::upstream::handshake::LEGACY_VERSIONS;
@@ -51,12 +53,12 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
         Box::pin(post_legacy(entry, &parts.headers, message, accepts)).await
     };
     match answered {
-        Ok(answer) => framed(answer, accepts.json),
+        Ok(answer) => framed(answer, accepts.json, &hub),
         Err(response) => response,
     }
 }
 
-fn framed(answer: Answer, takes_json: bool) -> Response {
+fn framed(answer: Answer, takes_json: bool, hub: &Hub) -> Response {
     match answer {
         Answer::Message { status, body, session } if takes_json || status != StatusCode::OK => {
             answer::json(status, body, session.as_deref())
@@ -69,7 +71,11 @@ fn framed(answer: Answer, takes_json: bool) -> Response {
             }
             response
         }
-        Answer::Stream(messages) => events::stream(None, messages),
+        Answer::Stream(messages, None) => events::stream(None, messages),
+        Answer::Stream(messages, Some(session)) => {
+            let (first, reader) = session.streams.open(messages, &hub.tasks);
+            events::stream(first, reader)
+        }
         Answer::Accepted => answer::empty(StatusCode::ACCEPTED),
         Answer::Nothing => events::empty(),
     }
@@ -236,15 +242,76 @@ pub(crate) async fn get(State(hub): State<Arc<Hub>>, Named(profile): Named, http
         );
         return entry.refuse(None, &error);
     }
-    match check_version(&parts.headers).and_then(|()| session(&entry, &parts.headers)) {
-        Ok((_, session)) => {
-            let reader = session.subscriber.take_over();
-            let source = SessionStream { subscriber: Arc::clone(&session.subscriber), reader };
-            // The comment opens the stream at once, for clients that wait for a first byte.
-            let first = Some(trunkline_web::sse::comment());
-            events::stream(first, Open::new(source, &hub, &entry.caller))
+    let asked = check_version(&parts.headers).and_then(|()| {
+        let (_, session) = session(&entry, &parts.headers)?;
+        Ok((session, last_event_id(&parts.headers)?))
+    });
+    let opened = asked.and_then(|(session, last)| match last {
+        Some(last) => taken_up(&entry, &session, &last),
+        None => Ok(listening(&entry, &session)),
+    });
+    opened.unwrap_or_else(|error| entry.refuse(None, &error))
+}
+
+/// The session's own stream, from now on.
+fn listening(entry: &Entry, session: &Session) -> Response {
+    let kept = session.streams.own();
+    let (priming, next) = session.streams.priming(kept);
+    let source = SessionStream::new(&session.subscriber, Some((Arc::clone(kept), next)));
+    // Something opens the stream at once, for clients that wait for a first byte.
+    let first = Some(priming.unwrap_or_else(trunkline_web::sse::comment));
+    events::stream(first, Open::new(source, &entry.hub, &entry.caller))
+}
+
+/// The rest of a stream whose connection broke.
+fn taken_up(entry: &Entry, session: &Session, last: &str) -> Result<Response, RpcError> {
+    let first = Some(session.streams.reopening(last));
+    match session.streams.resume(last, &entry.hub.tasks) {
+        Ok(Resumed::Answer(reader)) => {
+            Ok(events::stream(first, Open::new(reader, &entry.hub, &entry.caller)))
         }
-        Err(error) => entry.refuse(None, &error),
+        Ok(Resumed::Own(next)) => {
+            let kept = Arc::clone(session.streams.own());
+            let source = SessionStream::new(&session.subscriber, Some((kept, next)));
+            Ok(events::stream(first, Open::new(source, &entry.hub, &entry.caller)))
+        }
+        Ok(Resumed::OwnWithGap) => {
+            for kind in ListKind::ALL {
+                session.subscriber.list_changed(kind);
+            }
+            Ok(listening(entry, session))
+        }
+        Err(NotResumed::Ended) => Ok(ended(entry)),
+        Err(NotResumed::NotKept) => {
+            let message = "what came after Last-Event-ID is no longer kept; make the request again";
+            Err(bad(message, StatusCode::BAD_REQUEST))
+        }
+        Err(NotResumed::NotOfSession) => Err(of_no_event()),
+    }
+}
+
+/// Not 404, with which a client would begin a new session.
+fn of_no_event() -> RpcError {
+    bad("Last-Event-ID is no event of this session", StatusCode::BAD_REQUEST)
+}
+
+/// The answer of a GET that opens no stream, and which SDKs take without
+/// complaint: some come back for more after an answer that is an error.
+fn ended(entry: &Entry) -> Response {
+    let message = "nothing came after Last-Event-ID, and its stream has ended";
+    let mut response = entry.refuse(None, &bad(message, StatusCode::METHOD_NOT_ALLOWED));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+    response
+}
+
+/// The event after which a client wants to go on.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, RpcError> {
+    let mut values = headers.get_all("last-event-id").iter();
+    match (values.next().map(HeaderValue::to_str), values.next()) {
+        (None | Some(Ok("")), None) => Ok(None),
+        (Some(Ok(id)), None) => Ok(Some(id.to_owned())),
+        (Some(Err(_)), None) => Err(of_no_event()),
+        (_, Some(_)) => Err(bad("the header Last-Event-ID stands twice", StatusCode::BAD_REQUEST)),
     }
 }
 
@@ -317,30 +384,8 @@ impl<S: Source> Source for Open<S> {
     }
 }
 
-/// What a legacy session hears.
-pub(crate) struct SessionStream {
-    pub subscriber: Arc<Subscriber>,
-    pub reader: u64,
-}
-
-impl Source for SessionStream {
-    async fn next(&mut self) -> Option<Bytes> {
-        match self.subscriber.next(self.reader).await {
-            Due::ListChanged(kind) => {
-                Some(Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\"}}", kind.changed())))
-            }
-            Due::Message(message) => Some(message),
-            Due::Updated(uri) => Some(Bytes::from(format!(
-                "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\"params\":{{\"uri\":{}}}}}",
-                text(&uri)
-            ))),
-            Due::Superseded => None,
-        }
-    }
-}
-
 impl Source for Listening {
     async fn next(&mut self) -> Option<Bytes> {
-        Listening::next(self).await
+        Listening::next(self).await.map(|message| events::frame(&message))
     }
 }

@@ -2,7 +2,7 @@
 //! or a `subscriptions/listen` of a modern client.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -25,6 +25,11 @@ pub(crate) struct Subscriber {
     pub offer: OnceLock<Offer>,
     /// Which list changes it wants; a legacy session wants all.
     pub wants: Vec<ListKind>,
+    /// A server has said in this session that its lists changed, and has not
+    /// been asked what they are now.
+    pub lists_changed: AtomicBool,
+    /// A server lists something else in this session than it does otherwise.
+    pub has_own_lists: AtomicBool,
     /// The least serious log messages wanted; 0 for "never set": all pass.
     log_level: AtomicU8,
     queue: Mutex<Queue>,
@@ -59,6 +64,8 @@ impl Subscriber {
             session,
             offer: OnceLock::new(),
             wants,
+            lists_changed: AtomicBool::new(false),
+            has_own_lists: AtomicBool::new(false),
             log_level: AtomicU8::new(0),
             queue: Mutex::default(),
             woken: Notify::new(),

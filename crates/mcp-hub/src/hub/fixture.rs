@@ -72,7 +72,7 @@ impl Bench {
 
     /// Which instance of a server serves this caller.
     pub(crate) fn key(&self, server: &str, caller: &Caller) -> InstanceKey {
-        self.hub.instance_key(&name(server), caller, None, &Offer::default()).unwrap()
+        self.hub.upstreams.key(&name(server), caller.identity().clone(), None, &Offer::default()).unwrap()
     }
 
     /// A request of a legacy client without a session.

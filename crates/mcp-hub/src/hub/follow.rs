@@ -6,53 +6,57 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use trunkline_model::ServerName;
 
 use super::Hub;
 use super::subscriptions::UPDATED;
 use super::views::ViewCell;
 use crate::catalog::{ListChanged, ListKind, view};
+use crate::downstream::subscriber::Subscriber;
 use crate::method::Request;
-use crate::upstream::{InstanceKey, ServerEvent};
+use crate::upstream::{self, Era, InstanceKey, Outgoing, Scope, ServerEvent};
 
 /// How long a server may take to accept a log level.
 const LOG_LEVEL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Hub {
     /// Tells the servers which log messages the caller's sessions want.
-    pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Request) {
-        let level = self.sessions.lowest_level(request.caller.identity());
+    pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Arc<Request>) {
         let cell = self.view_cell(request);
         for (server, greeting) in &cell.current().greetings {
             let logs = view::has_capability(&greeting.capabilities, "logging");
-            let key =
-                self.instance_key(server, &request.caller, request.session.as_deref(), &request.offer());
-            if let (true, crate::upstream::Era::Legacy, Ok(key)) = (logs, greeting.era, key) {
-                let hub = Arc::clone(self);
-                self.tasks.spawn(async move { hub.send_log_level(&key, level).await });
+            if logs && greeting.era == Era::Legacy {
+                let (hub, request, server) = (Arc::clone(self), Arc::clone(request), server.clone());
+                self.tasks.spawn(async move { hub.send_log_level(&server, &request).await });
             }
         }
     }
 
-    async fn send_log_level(&self, key: &InstanceKey, level: u8) {
-        let id = crate::upstream::next_id();
-        let Some(body) = crate::method::set_level_request(id, level) else { return };
-        let permit = self.guard.housekeeping(&key.server);
-        let outgoing = crate::upstream::Outgoing {
-            id,
-            method: "logging/setLevel".to_owned(),
-            body,
-            name: None,
-            param_headers: Vec::new(),
-        };
+    async fn send_log_level(&self, server: &ServerName, request: &Request) {
+        let permit = self.guard.housekeeping(server);
         let sending = async {
-            let lease = self.upstreams.connection(key).await?;
-            lease.call(&permit, outgoing).await.map(drop)
+            let (key, lease) = self.connection(server, request).await?;
+            let level = match (&key.scope, &request.session) {
+                (Scope::Session(..), Some(session)) => session.subscriber.log_level(),
+                // Whoever else shares it is not to miss anything.
+                _ => self.sessions.lowest_level(request.caller.identity()),
+            };
+            match set_level(level) {
+                Some(outgoing) => lease.call(&permit, outgoing).await.map(drop),
+                None => Ok(()),
+            }
         };
         // A server that does not answer must not keep its place taken.
-        if let Err(error) = crate::upstream::within(LOG_LEVEL_TIMEOUT, sending).await {
-            tracing::debug!(server = %key.server, %error, "the log level could not be passed on");
+        if let Err(error) = upstream::within(LOG_LEVEL_TIMEOUT, sending).await {
+            tracing::debug!(%server, %error, "the log level could not be passed on");
         }
     }
+}
+
+fn set_level(level: u8) -> Option<Outgoing> {
+    let id = upstream::next_id();
+    let body = crate::method::set_level_request(id, level)?;
+    Some(Outgoing { id, method: "logging/setLevel".to_owned(), body, name: None, param_headers: Vec::new() })
 }
 
 /// Hears what servers say without having been asked.
@@ -79,7 +83,7 @@ impl Hub {
     pub(crate) fn heard(self: &Arc<Self>, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         match message.method() {
             Some(UPDATED) => self.resource_updated(key, message),
-            Some(method) if is_of_instance(method) => self.catalog.changed(key),
+            Some(method) if is_of_instance(method) => self.lists_changed(key, method),
             _ => self.pass_on(key, message),
         }
     }
@@ -95,6 +99,7 @@ impl Hub {
         self.subscribers.each(|subscriber| {
             let concerned = subscriber.session.is_some()
                 && subscriber.sees(key)
+                && !self.hears_otherwise(subscriber, key)
                 && settings
                     .profiles
                     .get(subscriber.profile())
@@ -108,27 +113,46 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Whether a session has an instance of its own at the server, which tells
+    /// it what concerns it.
+    fn hears_otherwise(&self, subscriber: &Subscriber, key: &InstanceKey) -> bool {
+        if !matches!(key.scope, Scope::Identity(..)) {
+            return false;
+        }
+        let offer = subscriber.offer.get().cloned().unwrap_or_default();
+        let identity = subscriber.caller.identity().clone();
+        let own = self.upstreams.key(&key.server, identity, subscriber.session, &offer);
+        own.is_some_and(|own| matches!(own.scope, Scope::Session(..)) && self.upstreams.serves(&own))
+    }
+}
+
 /// Tells clients whose lists changed: those that are shown something else
 /// than when they were told last.
 pub(super) async fn tell(hub: Arc<Hub>, mut changes: mpsc::Receiver<ListChanged>) {
     while let Some(change) = changes.recv().await {
-        let mut concerned = Vec::new();
-        hub.subscribers.each(|subscriber| {
-            if change.key.as_ref().is_none_or(|key| subscriber.sees(key)) {
-                concerned.push(Arc::clone(subscriber));
+        let (concerned, tell, configured) = match change {
+            ListChanged::Configuration(listening) => (listening, true, true),
+            ListChanged::Instance { key, tell } => {
+                let mut concerned = Vec::new();
+                hub.subscribers.each(|subscriber| {
+                    if subscriber.sees(&key) {
+                        concerned.push(Arc::clone(subscriber));
+                    }
+                });
+                (concerned, tell, false)
             }
-        });
+        };
         let mut views: Vec<(Arc<ViewCell>, Vec<ListKind>)> = Vec::new();
         for subscriber in concerned {
             let Some(view) = hub.view_cell_for(&subscriber) else { continue };
             let known = views.iter().position(|(known, _)| Arc::ptr_eq(known, &view));
             let index = known.unwrap_or_else(|| {
-                let changes =
-                    if change.key.is_some() { view.changes() } else { view.changes_of_configuration() };
+                let changes = if configured { view.changes_of_configuration() } else { view.changes() };
                 views.push((view, changes));
                 views.len() - 1
             });
-            let kinds = views.get(index).map(|(_, kinds)| kinds).filter(|_| change.tell);
+            let kinds = views.get(index).map(|(_, kinds)| kinds).filter(|_| tell);
             for kind in kinds.into_iter().flatten() {
                 subscriber.list_changed(*kind);
             }
@@ -138,14 +162,25 @@ pub(super) async fn tell(hub: Arc<Hub>, mut changes: mpsc::Receiver<ListChanged>
     }
 }
 
+impl Hub {
+    /// Forgets the sessions that nobody uses, and ends what servers keep for
+    /// sessions that are no more.
+    pub(super) fn sweep_sessions(&self) {
+        // In this order: a session is there before anything is there for it.
+        let served = self.upstreams.sessions();
+        let dropped = self.sessions.sweep();
+        let living = self.sessions.living();
+        let ended = served.into_iter().filter(|session| !living.contains(session)).chain(dropped);
+        self.forget_sessions(&ended.collect());
+    }
+}
+
 /// Forgets what nobody uses any more.
 pub(super) async fn sweep(hub: Arc<Hub>) {
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     loop {
         minute.tick().await;
-        for session in hub.sessions.sweep() {
-            hub.upstreams.end_session(session);
-        }
+        hub.sweep_sessions();
         hub.suspended.sweep();
         hub.sweep_subscriptions();
         // Before the lists: a view in use keeps those that it is made of.

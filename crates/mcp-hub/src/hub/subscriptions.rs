@@ -41,7 +41,8 @@ struct Want {
 }
 
 /// What holds the subscription at the server. The lease keeps the instance:
-/// one that idles has somebody to tell.
+/// one that idles has somebody to tell. Only a modern subscription is a request
+/// that goes on, and takes the place of one.
 #[derive(Debug)]
 struct Link {
     lease: Lease,
@@ -212,7 +213,7 @@ impl Hub {
             upstream::within(PATIENCE, exchange.into_answer()).await.map_err(NotSubscribed::Failed)?;
         match answer.kind() {
             crate::jsonrpc::Kind::Error => Err(NotSubscribed::Refused(answer)),
-            _ => Ok(Link { lease, listener: None }),
+            _ => Ok(Link { lease: lease.without_place(), listener: None }),
         }
     }
 

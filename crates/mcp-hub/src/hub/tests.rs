@@ -1,6 +1,7 @@
 //! What happens by itself, under a clock that tests move.
 
 mod links;
+mod own_lists;
 mod warm;
 
 use std::sync::Arc;
@@ -106,7 +107,7 @@ async fn a_log_level_that_is_never_accepted_gives_its_place_back() {
     let limits = Limits { in_flight: 1, ..Limits::default() };
     let bench = Bench::with(vec![spec(&server)], limits).await;
     let caller = caller(1);
-    let request = bench.request(&caller, "logging/setLevel", r#"{"level":"error"}"#);
+    let request = Arc::new(bench.request(&caller, "logging/setLevel", r#"{"level":"error"}"#));
     let key = bench.key("scripted", &caller);
     // Otherwise somebody who asks for lists may have the one place.
     bench.hub.catalog.warm(&name("scripted"), PATIENCE).await;

@@ -35,6 +35,12 @@ pub(super) struct ViewKey {
     offer: Offer,
 }
 
+impl ViewKey {
+    pub(super) fn is_of_any(&self, sessions: &HashSet<Uuid>) -> bool {
+        self.session.is_some_and(|session| sessions.contains(&session))
+    }
+}
+
 /// A view and the lists it is made of.
 #[derive(Debug)]
 pub(super) struct ViewCell {
@@ -95,6 +101,7 @@ impl Hub {
 
     /// The view for a list: waits for servers that are asked for the first time.
     pub(crate) async fn listed_view(&self, request: &Request) -> Arc<View> {
+        self.look_at_own_lists(request).await;
         let cell = self.view_cell(request);
         for list in &cell.cells {
             self.catalog.refresh(list);
@@ -137,6 +144,11 @@ impl Hub {
         name: &str,
         find: impl for<'a> Fn(&'a View, &str) -> Option<&'a Arc<Target>>,
     ) -> Option<Arc<Target>> {
+        let cell = self.view_cell(request);
+        if let Some(target) = find(&cell.current(), name) {
+            return Some(Arc::clone(target));
+        }
+        self.look_at_own_lists(request).await;
         let cell = self.view_cell(request);
         let listed = || find(&cell.current(), name).cloned();
         if let Some(target) = listed() {
@@ -196,7 +208,8 @@ impl Hub {
     }
 
     pub(super) fn view_cell(&self, request: &Request) -> Arc<ViewCell> {
-        let session = request.session.as_ref().map(|session| session.id);
+        let session = request.session.as_ref();
+        let session = session.and_then(|session| self.session_of_view(&request.profile, &session.subscriber));
         self.view_cell_of(&request.profile, request.caller.identity(), session, &request.offer())
     }
 
@@ -204,7 +217,15 @@ impl Hub {
     pub(super) fn view_cell_for(&self, subscriber: &Subscriber) -> Option<Arc<ViewCell>> {
         let profile = self.profile(subscriber.profile().as_str())?;
         let offer = subscriber.offer.get().cloned().unwrap_or_default();
-        Some(self.view_cell_of(&profile, subscriber.caller.identity(), subscriber.session, &offer))
+        let session = self.session_of_view(&profile, subscriber);
+        Some(self.view_cell_of(&profile, subscriber.caller.identity(), session, &offer))
+    }
+
+    /// The session, where it is shown other lists than others of its caller.
+    fn session_of_view(&self, profile: &EffectiveProfile, subscriber: &Subscriber) -> Option<Uuid> {
+        let alone = subscriber.has_own_lists.load(Ordering::Relaxed)
+            || self.settings.load().per_session.contains(profile.name());
+        subscriber.session.filter(|_| alone)
     }
 
     pub(super) fn view_cell_of(
@@ -214,11 +235,10 @@ impl Hub {
         session: Option<Uuid>,
         offer: &Offer,
     ) -> Arc<ViewCell> {
-        let of_session = session.is_some() && self.settings.load().per_session.contains(profile.name());
         let key = ViewKey {
             profile: profile.name().clone(),
             identity: identity.clone(),
-            session: session.filter(|_| of_session),
+            session,
             offer: offer.clone(),
         };
         let now = self.clock.now();
@@ -231,8 +251,7 @@ impl Hub {
         }
         let cells = profile
             .servers()
-            .filter_map(|(server, _)| self.upstreams.key(server, identity.clone(), session, offer))
-            .map(|key| self.catalog.cell(&key))
+            .filter_map(|(server, _)| self.list_cell(server, identity, session, offer))
             .collect();
         let built = ArcSwap::from_pointee((0, Arc::new(View::default())));
         let last_used = AtomicI64::new(now.as_micros());

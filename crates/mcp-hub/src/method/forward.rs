@@ -271,13 +271,7 @@ async fn ask_with(
     permit: &Permit,
     members: Option<&str>,
 ) -> Result<(Exchange, Lease), UpstreamError> {
-    let key = request.hub.instance_key(
-        &destination.server,
-        &request.caller,
-        request.session.as_deref(),
-        &request.offer(),
-    )?;
-    let lease = request.hub.upstreams.connection(&key).await?;
+    let (key, lease) = request.hub.connection(&destination.server, request).await?;
     let sent = lease.call(permit, outgoing(request, destination, &lease, members)).await;
     match sent {
         Err(UpstreamError::SessionLost) => {

@@ -1,5 +1,7 @@
 //! `logging/setLevel` and which log messages pass (2025-11-25, server/utilities/logging).
 
+use std::sync::Arc;
+
 use trunkline_model::Reason;
 
 use super::{Request, invalid};
@@ -34,7 +36,7 @@ pub(crate) fn passes_number(params: Option<&str>, number: u8) -> bool {
     name_of(number).is_none_or(|wanted| passes(params, wanted))
 }
 
-pub(super) fn set_level(request: &Request) -> Answer {
+pub(super) fn set_level(request: &Arc<Request>) -> Answer {
     let level = request.fields(["level"]).and_then(|fields| {
         let level = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
         level

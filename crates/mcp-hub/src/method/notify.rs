@@ -35,11 +35,9 @@ pub(crate) fn take(request: &Request) {
 /// client. Those that start later ask by themselves.
 fn pass_on(request: &Request) {
     let (hub, body) = (Arc::clone(&request.hub), request.message.bytes().clone());
-    let (session, offer) = (request.session.as_deref(), request.offer());
-    let keys = request
-        .profile
-        .servers()
-        .filter_map(|(server, _)| hub.instance_key(server, &request.caller, session, &offer).ok());
+    let (session, offer) = (request.session.as_ref().map(|session| session.id), request.offer());
+    let key = |server| hub.upstreams.key(server, request.caller.identity().clone(), session, &offer);
+    let keys = request.profile.servers().filter_map(|(server, _)| key(server));
     let leases: Vec<_> = keys.filter_map(|key| hub.upstreams.running(&key)).collect();
     let passing = Arc::clone(&hub);
     hub.tasks.spawn_until_stop(async move {

@@ -40,7 +40,7 @@ pub(super) async fn patiently(
         };
         pass_on(answer, &sender).await;
     });
-    Answer::Stream(messages)
+    Answer::Stream(messages, request.session.clone())
 }
 
 type BoxedAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -91,7 +91,7 @@ async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
         Answer::Message { body, .. } => {
             let _ = sender.send(body.joined()).await;
         }
-        Answer::Stream(mut messages) => {
+        Answer::Stream(mut messages, _) => {
             // Also while nothing comes: that the client closed its stream is
             // seen by dropping ours.
             while let Some(Some(message)) = or_closed(sender, messages.recv()).await {
@@ -121,7 +121,7 @@ mod tests {
     async fn a_silent_stream_ends_when_its_client_goes_away() {
         let (sender, client) = mpsc::channel(QUEUE);
         let (upstream, messages) = mpsc::channel(QUEUE);
-        let passing = tokio::spawn(async move { pass_on(Answer::Stream(messages), &sender).await });
+        let passing = tokio::spawn(async move { pass_on(Answer::Stream(messages, None), &sender).await });
         drop(client);
         passing.await.unwrap();
         assert!(upstream.is_closed(), "whoever writes the stream learns of it");

@@ -111,8 +111,9 @@ impl Relay {
     fn stream(self, first: Vec<Bytes>) -> Answer {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let tasks = self.request.hub.tasks.clone();
+        let session = self.request.session.clone();
         tasks.spawn(async move { Box::pin(self.pump(first, sender)).await });
-        Answer::Stream(receiver)
+        Answer::Stream(receiver, session)
     }
 
     async fn pump(mut self, first: Vec<Bytes>, sender: mpsc::Sender<Bytes>) {
@@ -158,11 +159,11 @@ impl Relay {
                 }
                 Step::Ended(error) => match conclude::end(&self.request, self.permit, &error) {
                     Answer::Message { body, .. } => break body.joined(),
-                    Answer::Stream(_) | Answer::Accepted | Answer::Nothing => return,
+                    Answer::Stream(..) | Answer::Accepted | Answer::Nothing => return,
                 },
                 Step::Suspended(question) => match self.suspend_with_more(question).await {
                     Answer::Message { body, .. } => break body.joined(),
-                    Answer::Stream(_) | Answer::Accepted | Answer::Nothing => return,
+                    Answer::Stream(..) | Answer::Accepted | Answer::Nothing => return,
                 },
             }
         };

@@ -65,10 +65,9 @@ pub(super) async fn subscribe_to(
             return error.answer(Some(request.id()));
         }
     };
-    let session = request.session.as_deref();
-    let key = request.hub.instance_key(&target.server, &request.caller, session, &request.offer());
-    let subscribed = match key {
-        Ok(key) => request.hub.subscribe(key, target.uri, shown.to_owned(), subscriber).await,
+    let connected = request.hub.connection(&target.server, request).await;
+    let subscribed = match connected {
+        Ok((key, _)) => request.hub.subscribe(key, target.uri, shown.to_owned(), subscriber).await,
         Err(error) => Err(NotSubscribed::Failed(error)),
     };
     let (outcome, answer) = match subscribed {

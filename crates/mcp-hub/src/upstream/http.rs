@@ -16,6 +16,7 @@ mod tests;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
@@ -65,18 +66,32 @@ pub struct HttpConnection {
     wire: Arc<Wire>,
     greeting: Greeting,
     listener: Option<AbortHandle>,
+    /// The server has said that it has forgotten the session.
+    forgotten: Arc<AtomicBool>,
 }
 
 impl HttpConnection {
     /// Takes over a completed handshake and opens the stream of events.
     fn open(wire: Wire, greeting: Greeting, key: InstanceKey, events: Events) -> Self {
         let wire = Arc::new(wire);
-        let listener = listen::start(&wire, &greeting, key, events);
-        Self { wire, greeting, listener }
+        let forgotten = Arc::new(AtomicBool::new(false));
+        let listener = listen::start(&wire, &greeting, key, events, &forgotten);
+        Self { wire, greeting, listener, forgotten }
     }
 
     pub fn greeting(&self) -> &Greeting {
         &self.greeting
+    }
+
+    /// Whether the server gave the link a session of its own.
+    pub fn has_session(&self) -> bool {
+        self.wire.has_session()
+    }
+
+    /// Whether the server is known to have forgotten the session; the next
+    /// request may be the first to learn of it.
+    pub fn is_closed(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// Sends a request; an answer that is one JSON body comes back without a

@@ -10,8 +10,12 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Requests in flight to one server, over all of its instances.
     pub in_flight: usize,
-    /// Live instances of one server.
+    /// Live instances of one server, but for those that `sessions` counts.
     pub instances: usize,
+    /// Sessions with one server over HTTP that each serve one downstream
+    /// session. When there would be more, those that nobody has used for
+    /// longest are ended. Each may hold a connection for the server's stream.
+    pub sessions: usize,
     /// Instances of one server that start at the same time; others wait.
     pub starts: usize,
     /// From the decision to start an instance to the end of its handshake,
@@ -36,6 +40,7 @@ impl Default for Limits {
             message_bytes: 64 << 20,
             in_flight: 256,
             instances: 1024,
+            sessions: 4096,
             starts: 8,
             start_timeout: Duration::from_mins(1),
             discover_timeout: Duration::from_secs(10),

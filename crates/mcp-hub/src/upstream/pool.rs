@@ -12,7 +12,7 @@ mod server;
 mod starting;
 mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -30,8 +30,9 @@ pub use instance::Lease;
 use server::{Refused, Server};
 pub use state::{EndpointKind, ServerState, State};
 
-/// Events of connections that wait to be looked at.
-const QUEUED_EVENTS: usize = 1024;
+/// Events of connections that wait to be looked at: a server can say something
+/// in each of its sessions at once.
+const QUEUED_EVENTS: usize = 8192;
 /// How long the hub's own tasks may take to end once their children have ended.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -108,8 +109,8 @@ impl Upstreams {
         self.servers.load().get(name).map(|server| server.shared_spec())
     }
 
-    /// Which instance of `server` serves this caller; none when there is no
-    /// such server.
+    /// Which instance of `server` serves this caller, as far as the server is
+    /// known; none when there is no such server.
     pub fn key(
         &self,
         server: &ServerName,
@@ -119,15 +120,60 @@ impl Upstreams {
     ) -> Option<InstanceKey> {
         let servers = self.servers.load();
         let known = servers.get(server)?;
-        let spec = known.spec();
-        // A modern server is told with each request.
-        let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
-        let scope = match (spec.instances, session) {
-            (Instances::Shared, _) => Scope::Everybody,
-            (Instances::PerSession, Some(session)) => Scope::Session(identity, session, offer),
-            (Instances::PerUser | Instances::PerSession, _) => Scope::Identity(identity, offer),
-        };
-        Some(InstanceKey { server: spec.name.clone(), scope })
+        let session =
+            session.filter(|_| known.spec().instances != Instances::PerUser || known.keeps_sessions());
+        Some(key_of(known, identity, session, offer))
+    }
+
+    /// Which instance is asked what this caller is shown of `server`. One that
+    /// keeps sessions without being asked to is taken to list the same in
+    /// each, so that a list costs no session.
+    pub fn lists_key(
+        &self,
+        server: &ServerName,
+        identity: Identity,
+        session: Option<Uuid>,
+        offer: &Offer,
+    ) -> Option<InstanceKey> {
+        let servers = self.servers.load();
+        let known = servers.get(server)?;
+        let session = session.filter(|_| known.spec().instances != Instances::PerUser);
+        Some(key_of(known, identity, session, offer))
+    }
+
+    /// A ready instance for this caller, and which it is. What its start
+    /// shows of the server is heeded: no two downstream sessions are given
+    /// the same upstream session.
+    ///
+    /// # Errors
+    /// As [`Self::connection`].
+    pub async fn connection_for(
+        &self,
+        server: &ServerName,
+        identity: &Identity,
+        session: Option<Uuid>,
+        offer: &Offer,
+    ) -> Result<(InstanceKey, Lease), UpstreamError> {
+        let key = || self.key(server, identity.clone(), session, offer).ok_or_else(|| unknown(server));
+        let first = key()?;
+        let lease = self.connection(&first).await?;
+        if session.is_none() || !lease.has_session() || !matches!(first.scope, Scope::Identity(..)) {
+            return Ok((first, lease));
+        }
+        drop(lease);
+        let second = key()?;
+        let lease = self.connection(&second).await?;
+        Ok((second, lease))
+    }
+
+    /// Whether there is an instance under this key.
+    pub fn serves(&self, key: &InstanceKey) -> bool {
+        self.servers.load().get(&key.server).is_some_and(|server| server.serves(&key.scope))
+    }
+
+    /// The downstream sessions that have instances of their own.
+    pub fn sessions(&self) -> HashSet<Uuid> {
+        self.servers.load().values().flat_map(|server| server.sessions()).collect()
     }
 
     /// A ready instance, started when there is none.
@@ -192,6 +238,20 @@ impl Upstreams {
             tracing::warn!(tasks = self.outfit.tasks.count(), "upstream tasks did not end in time");
         }
     }
+}
+
+fn key_of(known: &Server, identity: Identity, session: Option<Uuid>, offer: &Offer) -> InstanceKey {
+    let spec = known.spec();
+    // A modern server is told with each request.
+    let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
+    let scope = match (spec.instances, session) {
+        (Instances::Shared, _) => Scope::Everybody,
+        (Instances::PerUser | Instances::PerSession, Some(session)) => {
+            Scope::Session(identity, session, offer)
+        }
+        (Instances::PerUser | Instances::PerSession, None) => Scope::Identity(identity, offer),
+    };
+    InstanceKey { server: spec.name.clone(), scope }
 }
 
 fn unknown(server: &ServerName) -> UpstreamError {

@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,18 +38,21 @@ const LISTS: [(&str, &str, &str); 3] = [
     ("resources", "resourcesListChanged", "notifications/resources/list_changed"),
 ];
 
-/// Opens the stream in the background; `None` when a modern server announces nothing.
+/// Opens the stream in the background; `None` when a modern server announces
+/// nothing. Sets `forgotten` when the server says that it has forgotten the session.
 pub(super) fn start(
     wire: &Arc<Wire>,
     greeting: &Greeting,
     key: InstanceKey,
     events: Events,
+    forgotten: &Arc<AtomicBool>,
 ) -> Option<AbortHandle> {
     let announced = announced(&greeting.capabilities);
     if greeting.era == Era::Modern && announced.is_empty() {
         return None;
     }
-    let listener = Listener { wire: Arc::clone(wire), key, events, announced, last_event_id: None };
+    let (wire, forgotten) = (Arc::clone(wire), Arc::clone(forgotten));
+    let listener = Listener { wire, key, events, announced, last_event_id: None, forgotten };
     Some(tokio::spawn(listener.run()).abort_handle())
 }
 
@@ -69,6 +73,7 @@ struct Listener {
     events: Events,
     announced: Vec<usize>,
     last_event_id: Option<String>,
+    forgotten: Arc<AtomicBool>,
 }
 
 /// Why one stream ended.
@@ -96,6 +101,7 @@ impl Listener {
                     delay = (delay * 2).min(LONGEST_DELAY);
                 }
                 End::SessionLost if has_been_open => {
+                    self.forgotten.store(true, Ordering::Release);
                     let reason = "the server has forgotten the session".to_owned();
                     let _ = self.events.send((self.key, ServerEvent::Closed { reason })).await;
                     return;

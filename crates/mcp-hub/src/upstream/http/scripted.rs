@@ -1,5 +1,7 @@
 //! Servers on loopback that answer as a test says and tell what they were asked.
 
+pub(crate) mod stateful;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -115,6 +115,14 @@ impl Lease {
         self.place.server.spec()
     }
 
+    /// Gives back the place among the requests in flight: the instance is kept,
+    /// and nothing is under way.
+    #[must_use]
+    pub fn without_place(mut self) -> Self {
+        self.place.give_back();
+        self
+    }
+
     /// Which instance it is of.
     pub fn key(&self) -> Arc<InstanceKey> {
         self.instance.owner.key()
@@ -175,10 +183,11 @@ impl Drop for Lease {
     }
 }
 
-/// One of a server's places for requests in flight.
+/// One of a server's places for requests in flight, until it is given back.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) server: Arc<Server>,
+    taken: bool,
 }
 
 impl Place {
@@ -189,12 +198,18 @@ impl Place {
             server.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(UpstreamError::Busy { limit });
         }
-        Ok(Self { server: Arc::clone(server) })
+        Ok(Self { server: Arc::clone(server), taken: true })
+    }
+
+    fn give_back(&mut self) {
+        if std::mem::take(&mut self.taken) {
+            self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.server.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.give_back();
     }
 }

@@ -1,16 +1,16 @@
 //! One server of the catalogue and its instances.
 
 mod hand_over;
+mod sessions;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use trunkline_model::ServerSpec;
-use uuid::Uuid;
 
 use super::instance::{Instance, Lease, Place};
 use super::state::{Counts, Health, ServerState, target};
@@ -35,6 +35,8 @@ pub(super) struct Server {
     pub(super) starts: Semaphore,
     /// The era found last; see `starting`.
     pub(super) era: AtomicU8,
+    /// See [`Server::keeps_sessions`].
+    gives_sessions: AtomicBool,
     health: Health,
     slots: Mutex<Slots>,
 }
@@ -92,6 +94,7 @@ impl Server {
             in_flight: AtomicUsize::new(0),
             starts: Semaphore::new(limits.starts),
             era: AtomicU8::default(),
+            gives_sessions: AtomicBool::new(false),
             health: Health::new(outfit.parts.clock.now()),
             slots: Mutex::default(),
             outfit,
@@ -188,11 +191,7 @@ impl Server {
         slots
             .by_scope
             .retain(|_, slot| !matches!(slot, Slot::Failed(failure) if failure.until + FORGET < now));
-        let live = slots.by_scope.values().filter(|slot| !matches!(slot, Slot::Failed(_))).count();
-        let limit = self.outfit.parts.limits.instances;
-        if live >= limit {
-            return Err(Refused::Error(UpstreamError::Busy { limit }));
-        }
+        self.make_room(slots, scope)?;
         let (outcome, starting) = watch::channel(None);
         slots.by_scope.insert(scope.clone(), Slot::Starting(starting.clone()));
         let start = starting::run(Arc::clone(self), scope.clone(), failures, outcome, starting.clone());
@@ -254,14 +253,14 @@ impl Server {
         let Some(slot) = slots.by_scope.get_mut(scope) else { return };
         // A successor that is well stays.
         let Slot::Ready(instance) = &*slot else { return };
+        if !instance.connection.is_closed() {
+            return;
+        }
         if matches!(instance.connection, Connection::Http(_)) {
             // The server has forgotten the session; the next call makes a new one.
             slots.by_scope.remove(scope);
             drop(slots);
             self.observe();
-            return;
-        }
-        if !instance.connection.is_closed() {
             return;
         }
         *slot = Slot::Failed(self.failure_of_ended(instance, reason));
@@ -314,18 +313,6 @@ impl Server {
         self.take_out(instance, |instance| {
             instance.idle_for().is_some_and(|idle| idle >= self.spec.idle_timeout)
         })
-    }
-
-    /// Stops what serves one downstream session.
-    pub(super) fn end_session(&self, session: Uuid) {
-        let of_session = |scope: &Scope| matches!(scope, Scope::Session(_, id, _) if *id == session);
-        let ended: Vec<_> = self
-            .slots()
-            .by_scope
-            .extract_if(|scope, _| of_session(scope))
-            .filter_map(|(_, slot)| slot.ready())
-            .collect();
-        self.close_later(ended, "its session ended", Duration::ZERO);
     }
 
     /// Takes no more requests; instances stop once theirs are answered, or soon anyway.

@@ -44,9 +44,12 @@ fn took(
     starting: &watch::Receiver<Outcome>,
 ) -> Result<(), UpstreamError> {
     let watched = Arc::downgrade(&instance);
+    let scope = instance.owner.key().scope.clone();
     match server.started(instance, starting) {
         Ok(()) => {
-            server.outfit.tasks.spawn_until_stop(stop_when_idle(Arc::downgrade(server), watched));
+            if !server.ends_with_session(&scope) {
+                server.outfit.tasks.spawn_until_stop(stop_when_idle(Arc::downgrade(server), watched));
+            }
             Ok(())
         }
         Err(unwanted) => {
@@ -88,6 +91,9 @@ async fn connect_in_known_era(server: &Server, owner: &Owner) -> Result<Connecti
         Err(_) => UNKNOWN,
     };
     server.era.store(found, Ordering::Relaxed);
+    if let Ok(connection) = &connected {
+        server.learn_from(connection);
+    }
     connected
 }
 

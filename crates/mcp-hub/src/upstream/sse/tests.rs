@@ -10,12 +10,12 @@ use crate::upstream::http::scripted::*;
 use crate::upstream::{Era, ServerEvent};
 
 /// A server that answers on its stream: `script` says what comes for a POST.
-struct Served {
-    server: Scripted,
+pub(crate) struct Served {
+    pub(crate) server: Scripted,
     stream: Arc<Mutex<Option<UnboundedSender<String>>>>,
 }
 
-async fn serve(script: impl Fn(&Asked) -> Option<String> + Send + Sync + 'static) -> Served {
+pub(crate) async fn serve(script: impl Fn(&Asked) -> Option<String> + Send + Sync + 'static) -> Served {
     let stream: Arc<Mutex<Option<UnboundedSender<String>>>> = Arc::default();
     let writer = Arc::clone(&stream);
     let server = Scripted::start(move |asked| match asked.what() {

@@ -229,6 +229,11 @@ impl Hub {
                     }
                     continue;
                 }
+                // What came meanwhile is no longer kept, or was another session's.
+                Ok(response) if response.status() == StatusCode::BAD_REQUEST && last_event_id.is_some() => {
+                    last_event_id = None;
+                    continue;
+                }
                 // 405: this hub has nothing to say unasked.
                 Ok(response) if response.status().is_client_error() => return,
                 Ok(_) | Err(_) => {}

@@ -220,6 +220,35 @@ async fn a_forgotten_session_is_begun_anew_behind_the_clients_back() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_taken_up_again_is_listened_to_from_now_on() {
+    let opened = Arc::new(Mutex::new(0));
+    let mut bridge = Bridge::to(script(move |seen| {
+        let opened = Arc::clone(&opened);
+        async move {
+            match (seen.verb.as_str(), seen.header("last-event-id")) {
+                ("GET", None) => {
+                    *opened.lock().unwrap() += 1;
+                    let method = format!("notifications/{}", opened.lock().unwrap());
+                    let message = json!({ "jsonrpc": "2.0", "method": method });
+                    events(&[&format!("retry: 1\nid: a\ndata: {message}\n\n")])
+                }
+                ("GET", Some(_)) => StatusCode::BAD_REQUEST.into_response(),
+                _ if seen.method() == "initialize" => {
+                    seen.result(&json!({ "protocolVersion": "2025-11-25" }))
+                }
+                _ => StatusCode::ACCEPTED.into_response(),
+            }
+        }
+    }))
+    .await;
+    bridge.ask(&request(0, "initialize")).await;
+    bridge.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+    for method in ["notifications/1", "notifications/2"] {
+        assert_eq!(bridge.next().await["method"], method);
+    }
+}
+
+#[tokio::test]
 async fn a_modern_request_repeats_its_metadata_in_headers() {
     let mut bridge = Bridge::to(script(async |seen| seen.result(&json!({})))).await;
     bridge.ask(&modern(1, "tools/call", "zähle")).await;
