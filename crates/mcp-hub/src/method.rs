@@ -2,8 +2,10 @@
 
 mod asking;
 mod call;
+mod capability;
 mod complete;
 mod conclude;
+mod follow_tasks;
 mod forward;
 mod greet;
 mod list;
@@ -18,6 +20,7 @@ mod relay;
 mod resource;
 mod subscribe;
 mod suspend;
+mod task;
 
 use std::sync::{Arc, OnceLock};
 
@@ -160,6 +163,9 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
         "prompts/get" => Box::pin(prompt::answer(&request)).await,
         "resources/read" => Box::pin(resource::read(&request)).await,
         "completion/complete" => Box::pin(complete::answer(&request)).await,
+        "tasks/get" | "tasks/cancel" => Box::pin(task::answer(&request, method)).await,
+        "tasks/update" if modern => Box::pin(task::answer(&request, method)).await,
+        "tasks/result" if !modern => Box::pin(task::answer(&request, method)).await,
         "server/discover" if modern => greet::discover(&request),
         "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
         "resources/subscribe" if !modern => Box::pin(subscribe::subscribe(&request)).await,

@@ -84,6 +84,11 @@ impl View {
         self.tools.get(name)
     }
 
+    /// The tool with the server's own name `own`.
+    pub(crate) fn tool_of(&self, server: &ServerName, own: &str) -> Option<&Arc<Target>> {
+        self.tools.values().find(|target| target.server == *server && target.own == own)
+    }
+
     pub(crate) fn prompt(&self, name: &str) -> Option<&Arc<Target>> {
         self.prompts.get(name)
     }

@@ -45,14 +45,14 @@ fn body_version(message: &Message) -> Option<String> {
 /// [`RpcError`] with the code and HTTP status that the specification gives.
 pub(crate) fn check(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> {
     let params = message.payload().unwrap_or("{}");
-    let fields =
-        Fields::find(params, ["_meta", "name", "uri"]).map_err(|fault| invalid(&fault.to_string()))?;
+    let named = name_member(message);
+    let fields = Fields::find(params, ["_meta", named.unwrap_or("name")])
+        .map_err(|fault| invalid(&fault.to_string()))?;
     let members = fields.raw(0).ok_or_else(|| invalid("every request needs \"_meta\" in its params"))?;
     check_version(headers, members)?;
     check_method(headers, message)?;
-    if let Some(member) = name_member(message) {
-        let index = if member == "name" { 1 } else { 2 };
-        let body = fields.string(index).map_err(|fault| invalid(&fault.to_string()))?;
+    if let Some(member) = named {
+        let body = fields.string(1).map_err(|fault| invalid(&fault.to_string()))?;
         let body = body.ok_or_else(|| invalid(&format!("params need a \"{member}\"")))?;
         let header = one(headers, NAME_HEADER)?.ok_or_else(|| missing("Mcp-Name"))?;
         check_name(&header, member, &body)?;
@@ -89,6 +89,8 @@ fn name_member(message: &Message) -> Option<&'static str> {
     match message.method()? {
         "tools/call" | "prompts/get" => Some("name"),
         "resources/read" => Some("uri"),
+        // Of the extension (SEP-2663, "routing headers").
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
         _ => None,
     }
 }

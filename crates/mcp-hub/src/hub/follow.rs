@@ -133,6 +133,7 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
             hub.upstreams.end_session(session);
         }
         hub.suspended.sweep();
+        hub.live_tasks.sweep();
         hub.sweep_subscriptions();
         // Before the lists: a view in use keeps those that it is made of.
         hub.sweep_views();

@@ -1,6 +1,7 @@
 //! What happens by itself, under a clock that tests move.
 
 mod links;
+mod tasks;
 mod warm;
 
 use std::sync::Arc;

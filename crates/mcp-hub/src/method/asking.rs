@@ -218,7 +218,7 @@ fn ended(reason: &str) -> RpcError {
 }
 
 /// The client would have to declare this (2026-07-28, basic, "error codes").
-fn lacks(required: &str) -> RpcError {
+pub(super) fn lacks(required: &str) -> RpcError {
     RpcError::new(
         code::MISSING_CLIENT_CAPABILITY,
         "the server asks for something that the client did not declare",

@@ -1,5 +1,6 @@
 //! The way of a request to its server and back, the same for every method.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::asking::{Asking, asks_legacy_client};
 use super::patience::Patience;
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
+use super::task::{self, Role};
 use super::{Request, conclude, invalid, meta, suspend};
 use crate::bridge::declared::offered;
 use crate::bridge::input::with_members;
@@ -20,7 +22,7 @@ use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::session::Running;
 use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
-use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
+use crate::upstream::{self, Era, Exchange, InstanceKey, Outgoing, UpstreamError};
 
 /// Where a request goes and what stands there for the caller's name.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ pub(super) struct Destination {
     pub state: Option<(std::ops::Range<usize>, String)>,
     /// What is known of the tool or prompt; none for a resource.
     pub target: Option<Arc<Target>>,
+    pub task: Role,
 }
 
 /// Asks the one door, then the server.
@@ -50,7 +53,8 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
         Ok(Some((_, State::Call(handle)))) => waiting = Some(handle),
         Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
     }
-    let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
+    let target = destination.task.tool().unwrap_or(&destination.own).to_owned();
+    let mut action = request.action(Some(destination.server.clone()), Some(target));
     if destination.shown != destination.own {
         action.shown_as = Some(destination.shown.clone());
     }
@@ -116,7 +120,13 @@ fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> An
     if refusal.record().is_err() {
         return super::audit_unavailable().answer(Some(request.id()));
     }
-    not_found(destination.kind, &destination.shown, request.era).answer(Some(request.id()))
+    let error = match &destination.task {
+        Role::About(_) => task::not_found(),
+        Role::None | Role::MayBegin | Role::RunsHidden => {
+            not_found(destination.kind, &destination.shown, request.era)
+        }
+    };
+    error.answer(Some(request.id()))
 }
 
 /// "There is no such thing", in the words of the protocol.
@@ -157,7 +167,7 @@ async fn exchange(
         Ok((Exchange::Done(message), lease))
             if !asks_legacy_client(request.era, lease.greeting().era, &message) =>
         {
-            conclude::finish(&request, &destination, Some(permit), Ok(message), lease.greeting().era)
+            conclude::finish(&request, &destination, Some(permit), Ok(message), Some(&lease))
         }
         Ok((exchange, lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
@@ -176,7 +186,7 @@ async fn exchange(
             };
             Box::pin(relay.answer()).await
         }
-        Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), Era::Legacy),
+        Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), None),
     }
 }
 
@@ -214,12 +224,15 @@ async fn ask_with(
     permit: &Permit,
     members: Option<&str>,
 ) -> Result<(Exchange, Lease), UpstreamError> {
-    let key = request.hub.instance_key(
-        &destination.server,
-        &request.caller,
-        request.session.as_deref(),
-        &request.offer(),
-    )?;
+    let key = match destination.task.key() {
+        Some(key) => InstanceKey::clone(key),
+        None => request.hub.instance_key(
+            &destination.server,
+            &request.caller,
+            request.session.as_deref(),
+            &request.offer(),
+        )?,
+    };
     let lease = request.hub.upstreams.connection(&key).await?;
     let sent = lease.call(permit, outgoing(request, destination, &lease, members)).await;
     match sent {
@@ -264,7 +277,8 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
         Some(members) => body.push_str(&with_members(&splice(params, &edits), members)),
     }
     body.push('}');
-    let named = matches!(method, "tools/call" | "prompts/get" | "resources/read");
+    let is_about_task = matches!(destination.task, Role::About(_));
+    let named = is_about_task || matches!(method, "tools/call" | "prompts/get" | "resources/read");
     Outgoing {
         id,
         method: method.to_owned(),
@@ -300,7 +314,10 @@ fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<u
     let progress = original.and_then(meta::progress_token).map(|_| id);
     let client_info = original.and_then(client_info_of);
     let level = log_level_of(request, original);
-    let capabilities = offered(request.declared());
+    let capabilities = match request.era {
+        Era::Modern => Cow::Borrowed(request.declared()),
+        Era::Legacy => offered(request.declared()),
+    };
     let hop = meta::ModernHop { client_info, capabilities: &capabilities, log_level: level.as_deref() };
     let new = meta::rewritten(original, progress, (era == Era::Modern).then_some(&hop))
         .unwrap_or_else(|| "{}".to_owned());
@@ -324,7 +341,7 @@ pub(super) fn log_level_of(request: &Request, meta: Option<&str>) -> Option<Stri
     match (&request.session, request.era) {
         (_, Era::Modern) => {
             let fields = Fields::find(meta?, [crate::jsonrpc::meta::LOG_LEVEL]).ok()?;
-            fields.string(0).ok()?.map(std::borrow::Cow::into_owned)
+            fields.string(0).ok()?.map(Cow::into_owned)
         }
         (Some(session), Era::Legacy) => {
             super::logging::name_of(session.subscriber.log_level()).map(str::to_owned)

@@ -6,6 +6,7 @@ use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
 use super::forward::{self, Destination};
+use super::task::Role;
 use super::{Request, invalid};
 use crate::downstream::answer::Answer;
 
@@ -30,6 +31,7 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
                 place,
                 state: None,
                 target: None,
+                task: Role::None,
             };
             forward::forward(request, destination).await
         }

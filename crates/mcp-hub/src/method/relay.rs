@@ -99,8 +99,8 @@ impl Relay {
                 Step::Forward(_) | Step::Skip => {}
                 Step::Cancelled => return forward::cancelled(self.permit),
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
+                    let lease = Some(&self.lease);
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, lease);
                 }
                 Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
                 Step::Suspended(question) => return self.suspend_with_more(question).await,
@@ -145,8 +145,8 @@ impl Relay {
                     return;
                 }
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    let concluded = conclude::conclude(&self.request, &self.destination, answered, era);
+                    let lease = Some(&self.lease);
+                    let concluded = conclude::conclude(&self.request, &self.destination, answered, lease);
                     let settled = self.permit.map(|permit| permit.settle(concluded.outcome, concluded.bytes));
                     let pieces = match settled {
                         Some(Err(_)) => audit_unavailable().body(Some(self.request.id())),

@@ -88,8 +88,8 @@ impl Relay {
                 Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
                 // The server needs no answers after all.
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
+                    let lease = Some(&self.lease);
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, lease);
                 }
             }
         }

@@ -304,13 +304,14 @@ impl Server {
         })
     }
 
-    /// Stops what serves one downstream session.
+    /// Stops what serves one downstream session. What runs a task goes on,
+    /// because the caller may come back for it, until it idles.
     pub(super) fn end_session(&self, session: Uuid) {
         let of_session = |scope: &Scope| matches!(scope, Scope::Session(_, id, _) if *id == session);
         let ended: Vec<_> = self
             .slots()
             .by_scope
-            .extract_if(|scope, _| of_session(scope))
+            .extract_if(|scope, slot| of_session(scope) && !slot.is_kept())
             .filter_map(|(_, slot)| slot.ready())
             .collect();
         self.close_later(ended, "its session ended", Duration::ZERO);
@@ -392,6 +393,10 @@ impl Failure {
 impl Slot {
     fn is_start(&self, start: &watch::Receiver<Outcome>) -> bool {
         matches!(self, Self::Starting(starting) if starting.same_channel(start))
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Ready(instance) if instance.is_kept())
     }
 
     fn ready(self) -> Option<Arc<Instance>> {
