@@ -8,6 +8,7 @@ mod conclude;
 mod follow_tasks;
 mod forward;
 mod greet;
+mod hidden_task;
 mod list;
 mod listen;
 mod logging;
@@ -21,6 +22,7 @@ mod resource;
 mod subscribe;
 mod suspend;
 mod task;
+mod task_list;
 
 use std::sync::{Arc, OnceLock};
 
@@ -166,6 +168,7 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
         "tasks/get" | "tasks/cancel" => Box::pin(task::answer(&request, method)).await,
         "tasks/update" if modern => Box::pin(task::answer(&request, method)).await,
         "tasks/result" if !modern => Box::pin(task::answer(&request, method)).await,
+        "tasks/list" if !modern => Box::pin(task_list::answer(&request)).await,
         "server/discover" if modern => greet::discover(&request),
         "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
         "resources/subscribe" if !modern => Box::pin(subscribe::subscribe(&request)).await,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use trunkline_model::{Caller, ServerName};
 
-use crate::upstream::InstanceKey;
+use crate::upstream::{Era, InstanceKey};
 
 /// Tasks that are remembered, in all and of one caller. One more works as
 /// well, but its client hears nothing of it unasked.
@@ -24,13 +24,20 @@ pub(crate) struct Known {
     pub id: Arc<str>,
     /// The instance that runs it.
     pub key: Arc<InstanceKey>,
+    pub era: Era,
     until: Instant,
 }
 
 impl Known {
     /// A task that is remembered for `lifetime`.
-    pub(crate) fn new(caller: &Caller, id: &str, key: Arc<InstanceKey>, lifetime: Duration) -> Self {
-        Self { caller: caller.clone(), id: id.into(), key, until: Instant::now() + lifetime }
+    pub(crate) fn new(
+        caller: &Caller,
+        id: &str,
+        key: Arc<InstanceKey>,
+        era: Era,
+        lifetime: Duration,
+    ) -> Self {
+        Self { caller: caller.clone(), id: id.into(), key, era, until: Instant::now() + lifetime }
     }
 }
 
@@ -69,12 +76,13 @@ impl LiveTasks {
         same.into_iter().flatten().filter(|known| *known.key == *key).cloned().collect()
     }
 
-    /// A caller's tasks: the ids that the caller knows, by the servers' own,
-    /// by instance.
-    pub(crate) fn of(&self, caller: &Caller) -> HashMap<Arc<InstanceKey>, HashMap<String, Arc<str>>> {
+    /// A caller's tasks of the legacy era, where they can be listed: the ids
+    /// that the caller knows, by the servers' own, by instance.
+    pub(crate) fn listable(&self, caller: &Caller) -> HashMap<Arc<InstanceKey>, HashMap<String, Arc<str>>> {
         let mut by_instance: HashMap<_, HashMap<_, _>> = HashMap::new();
+        let is_listable = |known: &&Known| known.caller == *caller && known.era == Era::Legacy;
         for ((_, own), same) in self.lock().iter() {
-            for known in same.iter().filter(|known| known.caller == *caller) {
+            for known in same.iter().filter(is_listable) {
                 let ids = by_instance.entry(Arc::clone(&known.key)).or_default();
                 ids.insert(own.clone(), Arc::clone(&known.id));
             }
@@ -116,16 +124,16 @@ mod tests {
         let tasks = LiveTasks::default();
         let minute = Duration::from_mins(1);
         for caller in [&one, &other] {
-            tasks.remember("7", Known::new(caller, caller.profile().as_str(), Arc::clone(&key), minute));
+            tasks.remember("7", Known::new(caller, caller.profile().as_str(), Arc::clone(&key), Era::Legacy, minute));
         }
         assert_eq!(&*tasks.find(&server, "7", &other).unwrap().id, "other");
         assert_eq!(tasks.at(&key, "7").len(), 2);
-        assert_eq!(tasks.of(&one)[&key]["7"].as_ref(), "one");
+        assert_eq!(tasks.listable(&one)[&key]["7"].as_ref(), "one");
         for index in 0..MOST_OF_ONE + 5 {
             let own = format!("more-{index}");
-            tasks.remember(&own, Known::new(&one, &own, Arc::clone(&key), minute * 2));
+            tasks.remember(&own, Known::new(&one, &own, Arc::clone(&key), Era::Legacy, minute * 2));
         }
-        assert_eq!(tasks.of(&one)[&key].len(), MOST_OF_ONE);
+        assert_eq!(tasks.listable(&one)[&key].len(), MOST_OF_ONE);
         tokio::time::advance(minute).await;
         tasks.sweep();
         assert!(tasks.find(&server, "7", &one).is_none() && tasks.find(&server, "more-0", &one).is_some());

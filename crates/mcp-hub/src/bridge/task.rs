@@ -105,7 +105,7 @@ impl Begun {
 
 /// The task that a notification, or a question of a server, is about.
 pub(crate) fn named_by(message: &Message) -> Option<String> {
-    let params = message.payload()?;
+    let params = message.payload().filter(|params| params.contains("taskId") || params.contains('\\'))?;
     let fields = Fields::find(params, ["taskId", "_meta"]).ok()?;
     if message.method().is_some_and(|method| method.starts_with("notifications/tasks"))
         && let Ok(Some(own)) = fields.string(0)

@@ -16,7 +16,7 @@ use super::names::Names;
 use super::page::Listing;
 use super::resources::{ResourceIndex, ResourceTarget};
 use crate::jsonrpc::{Fields, splice, text};
-use crate::upstream::Era;
+use crate::upstream::{Era, Greeting};
 
 const GAPS: &str = "\"io.trunkline/servers\"";
 
@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub description: Option<String>,
     /// Arguments that the server wants in headers too.
     pub mirrored: Vec<Mirrored>,
+    /// Whether the server, of the legacy era, runs it only as a task.
+    pub needs_task: bool,
     /// Where the profile shows resources of the server under other URIs than
     /// the server links to.
     links: Option<Arc<Taken>>,
@@ -39,7 +41,7 @@ impl Target {
     /// What is called before its server has said anything of it.
     pub(crate) fn unlisted(server: &ServerName, own: &str) -> Arc<Self> {
         let (server, own) = (server.clone(), own.to_owned());
-        Arc::new(Self { server, own, description: None, mirrored: Vec::new(), links: None })
+        Arc::new(Self { server, own, description: None, mirrored: Vec::new(), needs_task: false, links: None })
     }
 
     /// A result with its links as the profile shows them; the same bytes for
@@ -67,7 +69,7 @@ pub(crate) struct View {
     tools: HashMap<String, Arc<Target>>,
     prompts: HashMap<String, Arc<Target>>,
     resources: ResourceIndex,
-    pub greetings: Vec<(ServerName, Arc<crate::upstream::Greeting>)>,
+    pub greetings: Vec<(ServerName, Arc<Greeting>)>,
     pub gaps: Vec<Gap>,
     /// What the lists' `_meta` says of the gaps.
     label: Option<String>,
@@ -170,6 +172,7 @@ impl<'a> Builder<'a> {
         lists: &ServerLists,
         links: Option<&Arc<Taken>>,
     ) {
+        let runs_tasks = runs_tasks(&lists.greeting);
         for entry in lists.tools.iter() {
             if !self.profile.admits_tool(server, &entry.key) {
                 continue;
@@ -178,7 +181,9 @@ impl<'a> Builder<'a> {
             let name = self.name(ListKind::Tools, server, selection, &entry.key, shown);
             let words = selection.overrides.get(&entry.key).and_then(|change| change.description.as_deref());
             self.entries[ListKind::Tools as usize].push(shown_as(entry, &name, words));
-            self.view.tools.insert(name, target(server, entry, links.cloned()));
+            let mut target = target(server, entry, links.cloned());
+            target.needs_task = runs_tasks && needs_task(&entry.json);
+            self.view.tools.insert(name, Arc::new(target));
         }
     }
 
@@ -189,7 +194,7 @@ impl<'a> Builder<'a> {
             }
             let name = self.name(ListKind::Prompts, server, selection, &entry.key, &entry.key);
             self.entries[ListKind::Prompts as usize].push(shown_as(entry, &name, None));
-            self.view.prompts.insert(name, target(server, entry, None));
+            self.view.prompts.insert(name, Arc::new(target(server, entry, None)));
         }
     }
 
@@ -236,11 +241,31 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Arc<Target> {
+fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Target {
     let description =
         entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
     let mirrored = mirrored::of_tool(&entry.json);
-    Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored, links })
+    let (server, own) = (server.clone(), entry.key.clone());
+    Target { server, own, description, mirrored, needs_task: false, links }
+}
+
+/// Whether the server can be asked to run tools as tasks (2025-11-25,
+/// basic/utilities/tasks, "capabilities").
+fn runs_tasks(greeting: &Greeting) -> bool {
+    let capabilities = std::str::from_utf8(&greeting.capabilities).unwrap_or_default();
+    let within = |object, name| Fields::find(object, [name]).ok()?.raw(0);
+    let tools = within(capabilities, "tasks")
+        .and_then(|tasks| within(tasks, "requests"))
+        .and_then(|requests| within(requests, "tools"));
+    greeting.era == Era::Legacy && tools.is_some_and(|tools| within(tools, "call").is_some())
+}
+
+/// Whether a tool runs only as a task (2025-11-25, server/tools).
+fn needs_task(tool: &[u8]) -> bool {
+    let tool = std::str::from_utf8(tool).unwrap_or_default();
+    let execution = Fields::find(tool, ["execution"]).ok().and_then(|fields| fields.raw(0));
+    let support = execution.and_then(|raw| Fields::find(raw, ["taskSupport"]).ok()?.raw(0));
+    support == Some("\"required\"")
 }
 
 fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Hub;
 use super::subscriptions::UPDATED;
+use crate::bridge::{task, task_ids};
 use crate::catalog::{ListChanged, ListKind, view};
 use crate::method::Request;
 use crate::upstream::{InstanceKey, ServerEvent};
@@ -67,9 +68,12 @@ pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKe
     }
 }
 
+/// How a server tells that a task has changed (2025-11-25, basic/utilities/tasks).
+const TASK_STATUS: &str = "notifications/tasks/status";
+
 /// Whether a notification is about an instance, whatever request was under way.
 pub(crate) fn is_of_instance(method: &str) -> bool {
-    method == UPDATED || ListKind::ALL.iter().any(|kind| kind.changed() == method)
+    method == UPDATED || method == TASK_STATUS || ListKind::ALL.iter().any(|kind| kind.changed() == method)
 }
 
 impl Hub {
@@ -77,8 +81,26 @@ impl Hub {
     pub(crate) fn heard(self: &Arc<Self>, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         match message.method() {
             Some(UPDATED) => self.resource_updated(key, message),
+            Some(TASK_STATUS) => self.tell_of_task(key, message),
             Some(method) if is_of_instance(method) => self.catalog.changed(key),
             _ => self.pass_on(key, message),
+        }
+    }
+
+    /// Gives what is about a task to the sessions of whoever began it, under
+    /// the id that they know. Nobody else may learn of it.
+    fn tell_of_task(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        let (Some(params), Some(own)) = (message.payload(), task::named_by(message)) else { return };
+        for known in self.live_tasks.at(key, &own) {
+            let Some(params) = task_ids::replaced(params, &own, &known.id) else { continue };
+            let method = crate::jsonrpc::text(message.method().unwrap_or_default());
+            let told =
+                Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method},\"params\":{params}}}"));
+            self.subscribers.each(|subscriber| {
+                if subscriber.session.is_some() && subscriber.caller == known.caller {
+                    subscriber.push(told.clone());
+                }
+            });
         }
     }
 
@@ -89,6 +111,9 @@ impl Hub {
             Some("notifications/progress" | "notifications/cancelled") => return,
             _ => false,
         };
+        if task::named_by(message).is_some() {
+            return self.tell_of_task(key, message);
+        }
         let settings = self.settings.load();
         self.subscribers.each(|subscriber| {
             let concerned = subscriber.session.is_some()

@@ -24,17 +24,24 @@ pub fn splice_into(result: &mut String, original: &str, edits: &[(Range<usize>, 
 
 /// An object without the member `key`; none when it has none.
 pub fn cut(object: &str, key: &'static str) -> Option<String> {
+    Some(splice(object, &[(member(object, key)?, "")]))
+}
+
+/// Where the member `key` of an object stands, with the comma that goes with
+/// it; none when it has none.
+pub fn member(object: &str, key: &'static str) -> Option<Range<usize>> {
     let value = super::Fields::find(object, [key]).ok()?.range(0)?;
     // Before the value stand its key and a colon. Whatever escapes the key is
     // written with, no quote stands in it.
     let before = object[..value.start].trim_end().strip_suffix(':')?.trim_end().strip_suffix('"')?;
     let before = object[..before.rfind('"')?].trim_end();
     let after = object[value.end..].trim_start();
-    Some(match (before.strip_suffix(','), after.strip_prefix(',')) {
-        (Some(before), _) => [before, after].concat(),
-        (None, Some(after)) => [before, after.trim_start()].concat(),
-        (None, None) => [before, after].concat(),
-    })
+    let (before, after) = match (before.strip_suffix(','), after.strip_prefix(',')) {
+        (Some(before), _) => (before, after),
+        (None, Some(after)) => (before, after.trim_start()),
+        (None, None) => (before, after),
+    };
+    Some(before.len()..object.len() - after.len())
 }
 
 /// `value` as a JSON string, quotes included.

@@ -44,16 +44,16 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
     }
     let place = fields.range(0);
     let arguments = fields.raw(4);
-    let task = Role::of_call(request.era, fields.raw(5).is_some());
+    let asks = fields.raw(5).is_some();
     match request.hub.tool(request, &name).await {
         Some(target) if request.era == Era::Modern && !target.mirrored.is_empty() => {
             // Whoever stands between may have judged the call by its headers.
             match mirrored::check(&target.mirrored, arguments, &request.param_headers) {
-                Ok(()) => Ok(to(target, name, place, task)),
+                Ok(()) => Ok(to(target, name, place, request.era, asks)),
                 Err(reason) => Err((Reason::BadRequest, Some(name), modern::mismatch(&reason))),
             }
         }
-        Some(target) => Ok(to(target, name, place, task)),
+        Some(target) => Ok(to(target, name, place, request.era, asks)),
         None => {
             let error = forward::not_found(Kind::Tool, &name, request.era);
             Err((Reason::NotInProfile, Some(name), error))
@@ -61,7 +61,14 @@ async fn destination(request: &Request) -> Result<Destination, Refused> {
     }
 }
 
-fn to(target: Arc<Target>, shown: String, place: Option<std::ops::Range<usize>>, task: Role) -> Destination {
+fn to(
+    target: Arc<Target>,
+    shown: String,
+    place: Option<std::ops::Range<usize>>,
+    client: Era,
+    asks: bool,
+) -> Destination {
+    let task = Role::of_call(client, asks, target.needs_task);
     Destination {
         kind: Kind::Tool,
         server: target.server.clone(),

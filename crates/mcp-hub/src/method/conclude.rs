@@ -85,7 +85,7 @@ pub(super) fn conclude(
             let asks = asks.then(|| forward::input_required(request, destination, &payload)).flatten();
             (Outcome::InputRequired, asks.ok_or_else(|| not_offered("input_required")))
         }
-        ResultType::Other("\"task\"") if matches!(destination.task, Role::MayBegin) => {
+        ResultType::Other("\"task\"") if matches!(destination.task, Role::MayBegin { .. }) => {
             let begun = lease.and_then(|lease| task::begun(request, destination, lease, text));
             (Outcome::Ok, begun.ok_or_else(|| not_offered("task")))
         }
@@ -118,12 +118,12 @@ fn in_role(
     match &destination.task {
         Role::None => Ok(result),
         // In this era the client has asked for it, and the result has no type.
-        Role::MayBegin if request.era == Era::Legacy => {
+        Role::MayBegin { .. } if request.era == Era::Legacy => {
             let begun = lease.and_then(|lease| task::begun(request, destination, lease, text));
             Ok(begun.unwrap_or(result))
         }
-        Role::MayBegin => Ok(result),
-        Role::RunsHidden => Ok(task_ids::unrelated(text).map_or(result, Bytes::from)),
+        Role::MayBegin { .. } => Ok(result),
+        Role::RunsHidden(_) => Ok(task_ids::unrelated(text).map_or(result, Bytes::from)),
         Role::About(_) => task::shown(request, destination, result),
     }
 }

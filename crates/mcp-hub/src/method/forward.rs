@@ -8,7 +8,7 @@ use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
 use super::asking::{Asking, asks_legacy_client};
-use super::patience::Patience;
+use super::patience::{LONGEST, Patience};
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
 use super::task::{self, Role};
@@ -122,7 +122,7 @@ fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> An
     }
     let error = match &destination.task {
         Role::About(_) => task::not_found(),
-        Role::None | Role::MayBegin | Role::RunsHidden => {
+        Role::None | Role::MayBegin { .. } | Role::RunsHidden(_) => {
             not_found(destination.kind, &destination.shown, request.era)
         }
     };
@@ -134,6 +134,7 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
     match kind {
         Kind::Tool => RpcError::new(code::INVALID_PARAMS, format!("Unknown tool: {shown}")),
         Kind::Prompt => RpcError::new(code::INVALID_PARAMS, format!("Unknown prompt: {shown}")),
+        Kind::Server => RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {shown}")),
         Kind::Resource => {
             let number = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
             RpcError::new(number, "Resource not found").data(format!("{{\"uri\":{}}}", text(shown)))
@@ -157,21 +158,28 @@ async fn exchange(
     running: Option<Running>,
 ) -> Answer {
     let patience = request.hub.call_timeout(&destination.server);
+    // Who waits for a task waits as long as it takes, within bounds.
+    let waits = request.message.method() == Some("tasks/result");
+    let first = if waits { patience.saturating_mul(LONGEST) } else { patience };
     let asking = ask(&request, &destination, &permit);
     let asked = tokio::select! {
         biased;
         () = cancel.cancelled() => return cancelled(Some(permit)),
-        asked = upstream::within(patience, asking) => asked,
+        asked = upstream::within(first, asking) => asked,
     };
     match asked {
         Ok((Exchange::Done(message), lease))
-            if !asks_legacy_client(request.era, lease.greeting().era, &message) =>
+            if !asks_legacy_client(request.era, lease.greeting().era, &message)
+                && destination.task.begins(&message).is_none() =>
         {
             conclude::finish(&request, &destination, Some(permit), Ok(message), Some(&lease))
         }
         Ok((exchange, lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
-            let patience = Patience::new(patience);
+            let mut patience = Patience::new(patience);
+            if waits {
+                patience.wait_long();
+            }
             let relay = Relay {
                 request,
                 destination,
@@ -183,6 +191,7 @@ async fn exchange(
                 running,
                 patience,
                 asking: Asking::default(),
+                hidden: None,
             };
             Box::pin(relay.answer()).await
         }
@@ -263,11 +272,13 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
     if let Some((place, state)) = &destination.state {
         edits.push((place.clone(), state.as_str()));
     }
-    let fresh = fresh_meta(request, lease.greeting().era, id);
+    let era = lease.greeting().era;
+    let fresh = fresh_meta(request, era, destination.task.progress_token().unwrap_or(id));
     if let Some((place, meta)) = &fresh {
         edits.push((place.clone(), meta.as_str()));
     }
-    edits.sort_by_key(|(place, _)| place.start);
+    edits.extend(destination.task.edit(request.era, era, params));
+    edits.sort_by_key(|(place, _)| (place.start, place.end));
     let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":", text(method));
     let growth: usize = edits.iter().map(|(_, new)| new.len()).sum();
     let mut body = String::with_capacity(head.len() + params.len() + growth + 1);
@@ -284,7 +295,7 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
         method: method.to_owned(),
         body: Bytes::from(body),
         name: named.then(|| destination.own.clone()),
-        param_headers: param_headers(destination, lease.greeting().era, params),
+        param_headers: param_headers(destination, era, params),
     }
 }
 
@@ -301,7 +312,7 @@ fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(Stri
 
 /// The edit that gives the request this hop's `_meta`; none when the
 /// caller's can pass as it is.
-fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<usize>, String)> {
+fn fresh_meta(request: &Request, era: Era, token: u64) -> Option<(std::ops::Range<usize>, String)> {
     let params = request.params();
     if era == Era::Legacy && !may_have_meta(params) {
         return None;
@@ -311,7 +322,7 @@ fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<u
     if era == Era::Legacy && original.is_none_or(meta::may_pass_as_is) {
         return None;
     }
-    let progress = original.and_then(meta::progress_token).map(|_| id);
+    let progress = original.and_then(meta::progress_token).map(|_| token);
     let client_info = original.and_then(client_info_of);
     let level = log_level_of(request, original);
     let capabilities = match request.era {

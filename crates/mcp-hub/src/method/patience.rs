@@ -17,7 +17,7 @@ pub(super) struct Patience {
 }
 
 /// With progress, a request may take this many times its server's timeout.
-const LONGEST: u32 = 12;
+pub(super) const LONGEST: u32 = 12;
 
 impl Patience {
     /// Begins now; `each` is the server's timeout.
@@ -26,8 +26,8 @@ impl Patience {
         Self { each, until: now + each, longest: now + each.saturating_mul(LONGEST) }
     }
 
-    /// What the server waits for is a person: that takes as long as it may.
-    pub(super) fn wait_for_person(&mut self) {
+    /// What is waited for is a person, or a task: that takes as long as it may.
+    pub(super) fn wait_long(&mut self) {
         self.until = self.longest;
     }
 
@@ -38,6 +38,11 @@ impl Patience {
 
     pub(super) fn renew(&mut self) {
         self.until = self.longest.min(Instant::now() + self.each);
+    }
+
+    /// For how long it may still go on.
+    pub(super) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     pub(super) async fn ended(&self) {

@@ -53,12 +53,12 @@ impl Parked {
 }
 
 impl Question {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &Message, destination: &Destination) -> Self {
         Self {
             key: format!("ask-{}", Uuid::now_v7().simple()),
             server_id: message.id().unwrap_or("null").to_owned(),
             method: message.method().unwrap_or_default().to_owned(),
-            params: message.payload().map(without_hop),
+            params: message.payload().map(|params| without_hop(&destination.params_shown(params))),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the extension (SEP-2663); `tasks/get`, `tasks/result` and `tasks/cancel` of
 //! 2025-11-25 (basic/utilities/tasks). The id says which server has the task.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,9 +19,9 @@ use crate::bridge::live_tasks::Known;
 use crate::bridge::task::{Begun, EXTENSION, REQUIRED, Ticket};
 use crate::bridge::task_ids;
 use crate::downstream::answer::{Answer, RpcError};
-use crate::jsonrpc::{Fields, code, splice};
+use crate::jsonrpc::{self, Fields, Message, code, member, splice};
 use crate::upstream::pool::Lease;
-use crate::upstream::{Era, InstanceKey};
+use crate::upstream::{Era, InstanceKey, next_id};
 
 /// What a request has to do with tasks.
 #[derive(Debug, Clone, Default)]
@@ -28,13 +29,23 @@ pub(super) enum Role {
     #[default]
     None,
     /// A call that may become a task of the client's, when that declared that
-    /// it knows tasks.
-    MayBegin,
+    /// it knows tasks; whether it has the member by which legacy clients ask.
+    MayBegin { asks: bool },
     /// A call of a tool that runs only as a task, of which the client is to
     /// know nothing.
-    RunsHidden,
+    RunsHidden(Hidden),
     /// It is about a task.
     About(Arc<About>),
+}
+
+/// A task that the hub begins and waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hidden {
+    /// Whether the client's parameters have the member that asks for a task.
+    pub asks: bool,
+    /// The id of the request that waits for the task, and the token of its
+    /// progress from the beginning.
+    pub result_id: u64,
 }
 
 /// The task that a request is about.
@@ -45,11 +56,76 @@ pub(super) struct About {
     pub key: Option<Arc<InstanceKey>>,
 }
 
+impl Destination {
+    /// Parameters of what the server says or asks in the course of the
+    /// request, with the id of its task as the client knows it.
+    pub(super) fn params_shown<'a>(&self, params: &'a str) -> Cow<'a, str> {
+        let shown = match &self.task {
+            Role::None | Role::MayBegin { .. } => None,
+            Role::RunsHidden(_) => task_ids::unrelated(params),
+            Role::About(_) => task_ids::replaced(params, &self.own, &self.shown),
+        };
+        shown.map_or(Cow::Borrowed(params), Cow::Owned)
+    }
+
+    /// What the client answers, with the server's own id of the task.
+    pub(super) fn answer_for_server<'a>(&self, answer: &'a str) -> Cow<'a, str> {
+        let own = match &self.task {
+            Role::None | Role::MayBegin { .. } | Role::RunsHidden(_) => None,
+            Role::About(_) => task_ids::replaced(answer, &self.shown, &self.own),
+        };
+        own.map_or(Cow::Borrowed(answer), Cow::Owned)
+    }
+}
+
 impl Role {
     /// The role of a tool's call. A modern server decides whether it becomes a
-    /// task; a legacy one is asked for that by the client (`asks`).
-    pub(super) fn of_call(client: Era, asks: bool) -> Self {
-        if client == Era::Modern || asks { Self::MayBegin } else { Self::None }
+    /// task; a legacy one is asked for that, by its client (`asks`), or by the
+    /// hub where the tool cannot be called otherwise (`needs`).
+    pub(super) fn of_call(client: Era, asks: bool, needs: bool) -> Self {
+        match (client, asks) {
+            (Era::Legacy, true) => Self::MayBegin { asks },
+            _ if needs => Self::RunsHidden(Hidden { asks, result_id: next_id() }),
+            (Era::Modern, _) => Self::MayBegin { asks },
+            (Era::Legacy, false) => Self::None,
+        }
+    }
+
+    /// The token that the server reports progress under, where it is not the
+    /// id of the request.
+    pub(super) fn progress_token(&self) -> Option<u64> {
+        match self {
+            Self::RunsHidden(hidden) => Some(hidden.result_id),
+            Self::None | Self::MayBegin { .. } | Self::About(_) => None,
+        }
+    }
+
+    /// What has to change in the parameters of a call, so that it becomes a
+    /// task where the hub wants one, and none where only a member of the other
+    /// era says so: the modern era has no such member (SEP-2663).
+    pub(super) fn edit(
+        &self,
+        client: Era,
+        server: Era,
+        params: &str,
+    ) -> Option<(std::ops::Range<usize>, &'static str)> {
+        match self {
+            Self::RunsHidden(Hidden { asks: false, .. }) => Some((1..1, "\"task\":{},")),
+            Self::MayBegin { asks: true } if (client, server) == (Era::Modern, Era::Legacy) => {
+                Some((member(params, "task")?, ""))
+            }
+            Self::RunsHidden(_) | Self::MayBegin { .. } | Self::None | Self::About(_) => None,
+        }
+    }
+
+    /// The task that the hub has to wait for, when an answer begins one.
+    pub(super) fn begins(&self, answer: &Message) -> Option<Begun> {
+        match self {
+            Self::RunsHidden(_) if answer.kind() == jsonrpc::Kind::Result => {
+                Begun::read(answer.payload()?, Era::Legacy)
+            }
+            Self::RunsHidden(_) | Self::MayBegin { .. } | Self::None | Self::About(_) => None,
+        }
     }
 
     /// The tool that the door is asked about, where it is not what the
@@ -57,7 +133,7 @@ impl Role {
     pub(super) fn tool(&self) -> Option<&str> {
         match self {
             Self::About(about) => Some(&about.ticket.tool),
-            Self::None | Self::MayBegin | Self::RunsHidden => None,
+            Self::None | Self::MayBegin { .. } | Self::RunsHidden(_) => None,
         }
     }
 
@@ -65,7 +141,7 @@ impl Role {
     pub(super) fn key(&self) -> Option<&Arc<InstanceKey>> {
         match self {
             Self::About(about) => about.key.as_ref(),
-            Self::None | Self::MayBegin | Self::RunsHidden => None,
+            Self::None | Self::MayBegin { .. } | Self::RunsHidden(_) => None,
         }
     }
 }
@@ -149,7 +225,7 @@ pub(super) fn begun(
     let (hub, lifetime) = (&request.hub, begun.lifetime());
     let id = ticket.seal(&hub.state_sealer, &request.caller, hub.clock.now(), lifetime)?;
     lease.keep_for(lifetime);
-    hub.live_tasks.remember(&begun.own, Known::new(&request.caller, &id, lease.key(), lifetime));
+    hub.live_tasks.remember(&begun.own, Known::new(&request.caller, &id, lease.key(), era, lifetime));
     task_ids::replaced(result, &begun.own, &id).map(Bytes::from)
 }
 

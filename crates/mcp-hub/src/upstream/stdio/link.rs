@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::log::{LogRing, LogSource, readable};
 use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
+use crate::bridge::task;
 use crate::jsonrpc::Message;
 use crate::upstream::http::reply_to;
 use crate::upstream::{Events, Exchange, InstanceKey, OpenExchange, Outgoing, Owner, Reply, UpstreamError};
@@ -107,7 +108,7 @@ impl Link {
         self: &Arc<Self>,
         outgoing: Outgoing,
     ) -> Result<(CancelOnDrop, oneshot::Receiver<First>), UpstreamError> {
-        let Outgoing { id, method, body, .. } = outgoing;
+        let Outgoing { id, method, body, name, .. } = outgoing;
         let turn = if self.asks.load(Ordering::Acquire) && may_ask(&method) {
             // The semaphore is never closed.
             Arc::clone(&self.turn).acquire_owned().await.ok()
@@ -115,7 +116,7 @@ impl Link {
             None
         };
         // Nothing has left for the child: a new one may be asked instead.
-        let waiting = self.pending().add(id, &method).ok_or(UpstreamError::SessionLost)?;
+        let waiting = self.pending().add(id, &method, name).ok_or(UpstreamError::SessionLost)?;
         let guard = CancelOnDrop { link: Arc::clone(self), id, armed: true, _turn: turn };
         // The queue ends only with the link, which then fails what waits.
         drop(self.queue.send(Queued { id: Some(id), body }).await);
@@ -137,7 +138,9 @@ impl Link {
 
     /// Brings something that the child asks to the request that caused it.
     pub(super) fn asked(&self, question: Message) {
-        self.asks.store(true, Ordering::Release);
+        if task::named_by(&question).is_none() {
+            self.asks.store(true, Ordering::Release);
+        }
         self.pending().ask(question);
         self.refuse_questions();
     }
