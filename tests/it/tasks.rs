@@ -45,7 +45,11 @@ fn of_task(id: &str) -> String {
 }
 
 fn id_in(result: &Value, place: &str) -> Result<String> {
-    Ok(result.pointer(place).and_then(Value::as_str).with_context(|| format!("no task: {result}"))?.to_owned())
+    Ok(result
+        .pointer(place)
+        .and_then(Value::as_str)
+        .with_context(|| format!("no task: {result}"))?
+        .to_owned())
 }
 
 /// What `tasks/get` says once the task is no longer working.
@@ -195,7 +199,10 @@ async fn a_task_asks_whoever_waits_for_it() -> Result<()> {
     let mut stream = client.open("\"wait\"", "tasks/result", &of_task(&id)).await?;
     // To wait is not to make others wait.
     let echo = call_params("one__echo", r#"{"message":"meanwhile"}"#);
-    timeout(Duration::from_secs(2), client.request("tools/call", &echo)).await.context("it waits")??.result()?;
+    timeout(Duration::from_secs(2), client.request("tools/call", &echo))
+        .await
+        .context("it waits")??
+        .result()?;
     let question = loop {
         let message = heard(&mut stream).await?;
         if message["method"] == "elicitation/create" {
@@ -204,8 +211,7 @@ async fn a_task_asks_whoever_waits_for_it() -> Result<()> {
     };
     ensure!(question["params"]["_meta"][RELATED]["taskId"] == id.as_str(), "{question}");
     let content = json!({ "interpretation": "snake" });
-    let result =
-        json!({ "action": "accept", "content": content, "_meta": { RELATED: { "taskId": id } } });
+    let result = json!({ "action": "accept", "content": content, "_meta": { RELATED: { "taskId": id } } });
     let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": result });
     client.post(answer.to_string()).await?.expect_status(202)?;
     let done = loop {

@@ -41,23 +41,45 @@ impl Known {
     }
 }
 
-/// Tasks by their server and its own id of them. Two servers, and two callers
-/// of one, may use the same.
+/// Who hears of the progress of a task, after the call that began it has been
+/// answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    pub task: Known,
+    /// The server's own id of the task.
+    pub own: Box<str>,
+    /// The token that the client gave, as raw JSON.
+    pub token: Box<str>,
+}
+
+/// The tasks of callers.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTasks(Mutex<Tasks>);
 
-type Tasks = HashMap<(ServerName, String), Vec<Known>>;
+#[derive(Debug, Default)]
+struct Tasks {
+    /// By their server and its own id of them. Two servers, and two callers of
+    /// one, may use the same.
+    by_id: HashMap<(ServerName, String), Vec<Known>>,
+    /// By the hub's own token of their progress.
+    progress: HashMap<u64, Progress>,
+}
 
 impl LiveTasks {
-    /// Remembers a task.
-    pub(crate) fn remember(&self, own: &str, task: Known) {
+    /// Remembers a task, and under which number its server reports `progress`
+    /// for the client's token.
+    pub(crate) fn remember(&self, own: &str, task: Known, progress: Option<(u64, &str)>) {
         let mut tasks = self.lock();
-        let of_caller = tasks.values().flatten().filter(|known| known.caller == task.caller).count();
-        if tasks.len() >= MOST || of_caller >= MOST_OF_ONE {
+        let of_caller = tasks.by_id.values().flatten().filter(|known| known.caller == task.caller).count();
+        if tasks.by_id.len() >= MOST || of_caller >= MOST_OF_ONE {
             tracing::debug!(server = %task.key.server, "too many tasks to remember another one");
             return;
         }
-        let same = tasks.entry((task.key.server.clone(), own.to_owned())).or_default();
+        if let Some((number, token)) = progress {
+            let progress = Progress { task: task.clone(), own: own.into(), token: token.into() };
+            tasks.progress.insert(number, progress);
+        }
+        let same = tasks.by_id.entry((task.key.server.clone(), own.to_owned())).or_default();
         same.retain(|known| known.caller != task.caller);
         same.push(task);
     }
@@ -65,15 +87,20 @@ impl LiveTasks {
     /// What is known of a caller's task.
     pub(crate) fn find(&self, server: &ServerName, own: &str, caller: &Caller) -> Option<Known> {
         let tasks = self.lock();
-        let same = tasks.get(&(server.clone(), own.to_owned()))?;
+        let same = tasks.by_id.get(&(server.clone(), own.to_owned()))?;
         same.iter().find(|known| known.caller == *caller).cloned()
     }
 
     /// Whose task of this id the instance runs.
     pub(crate) fn at(&self, key: &InstanceKey, own: &str) -> Vec<Known> {
         let tasks = self.lock();
-        let same = tasks.get(&(key.server.clone(), own.to_owned()));
+        let same = tasks.by_id.get(&(key.server.clone(), own.to_owned()));
         same.into_iter().flatten().filter(|known| *known.key == *key).cloned().collect()
+    }
+
+    /// Who hears of the progress that an instance reports under this number.
+    pub(crate) fn progress(&self, key: &InstanceKey, number: u64) -> Option<Progress> {
+        self.lock().progress.get(&number).filter(|progress| *progress.task.key == *key).cloned()
     }
 
     /// A caller's tasks of the legacy era, where they can be listed: the ids
@@ -81,7 +108,7 @@ impl LiveTasks {
     pub(crate) fn listable(&self, caller: &Caller) -> HashMap<Arc<InstanceKey>, HashMap<String, Arc<str>>> {
         let mut by_instance: HashMap<_, HashMap<_, _>> = HashMap::new();
         let is_listable = |known: &&Known| known.caller == *caller && known.era == Era::Legacy;
-        for ((_, own), same) in self.lock().iter() {
+        for ((_, own), same) in self.lock().by_id.iter() {
             for known in same.iter().filter(is_listable) {
                 let ids = by_instance.entry(Arc::clone(&known.key)).or_default();
                 ids.insert(own.clone(), Arc::clone(&known.id));
@@ -93,7 +120,9 @@ impl LiveTasks {
     /// Forgets the tasks that their servers have forgotten.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
-        self.lock().retain(|_, same| {
+        let mut tasks = self.lock();
+        tasks.progress.retain(|_, progress| progress.task.until > now);
+        tasks.by_id.retain(|_, same| {
             same.retain(|known| known.until > now);
             !same.is_empty()
         });
@@ -124,18 +153,24 @@ mod tests {
         let tasks = LiveTasks::default();
         let minute = Duration::from_mins(1);
         for caller in [&one, &other] {
-            tasks.remember("7", Known::new(caller, caller.profile().as_str(), Arc::clone(&key), Era::Legacy, minute));
+            tasks.remember(
+                "7",
+                Known::new(caller, caller.profile().as_str(), Arc::clone(&key), Era::Legacy, minute),
+                Some((3, "\"p\"")),
+            );
         }
         assert_eq!(&*tasks.find(&server, "7", &other).unwrap().id, "other");
+        assert_eq!(&*tasks.progress(&key, 3).unwrap().token, "\"p\"");
         assert_eq!(tasks.at(&key, "7").len(), 2);
         assert_eq!(tasks.listable(&one)[&key]["7"].as_ref(), "one");
         for index in 0..MOST_OF_ONE + 5 {
             let own = format!("more-{index}");
-            tasks.remember(&own, Known::new(&one, &own, Arc::clone(&key), Era::Legacy, minute * 2));
+            tasks.remember(&own, Known::new(&one, &own, Arc::clone(&key), Era::Legacy, minute * 2), None);
         }
         assert_eq!(tasks.listable(&one)[&key].len(), MOST_OF_ONE);
         tokio::time::advance(minute).await;
         tasks.sweep();
+        assert!(tasks.progress(&key, 3).is_none());
         assert!(tasks.find(&server, "7", &one).is_none() && tasks.find(&server, "more-0", &one).is_some());
     }
 }

@@ -25,6 +25,9 @@ const LONGEST: Duration = Duration::from_hours(7 * 24);
 /// than that the task was never there.
 const GRACE: Duration = Duration::from_hours(1);
 
+/// An instance is kept this long for a task that never expires.
+const KEPT: Duration = Duration::from_hours(1);
+
 /// A task at its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ticket {
@@ -88,6 +91,11 @@ impl Begun {
     /// For how long the id is good.
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime.unwrap_or(LONGEST)
+    }
+
+    /// For how long the instance that runs it must not idle away.
+    pub(crate) fn keeps_for(&self) -> Duration {
+        self.lifetime.unwrap_or(KEPT)
     }
 
     /// Reads the result of a call that became a task.
@@ -171,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_message_names_the_task_that_it_is_about() {
-        let named = |text: &'static str| named_by(&Message::parse(Bytes::from_static(text.as_bytes())).unwrap());
+        let named =
+            |text: &'static str| named_by(&Message::parse(Bytes::from_static(text.as_bytes())).unwrap());
         let status = r#"{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"a"}}"#;
         assert_eq!(named(status).as_deref(), Some("a"));
         let related = r#"{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"taskId":"x",

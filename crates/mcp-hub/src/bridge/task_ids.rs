@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn who_knows_of_no_task_is_told_of_none() {
-        let result = r#"{"content":[],"_meta":{"a":1, "io.modelcontextprotocol/related-task":{"taskId":"a"}}}"#;
+        let result =
+            r#"{"content":[],"_meta":{"a":1, "io.modelcontextprotocol/related-task":{"taskId":"a"}}}"#;
         assert_eq!(unrelated(result).unwrap(), r#"{"content":[],"_meta":{"a":1}}"#);
         assert_eq!(unrelated(r#"{"_meta":{"a":1}}"#), None);
         assert_eq!(unrelated("{}"), None);

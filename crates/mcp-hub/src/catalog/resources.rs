@@ -29,6 +29,8 @@ pub(crate) struct ResourceTarget {
 pub(crate) struct ResourceIndex {
     listed: HashMap<String, ServerName>,
     templates: Vec<Template>,
+    /// The directories of skills, with the slash at their ends, and whose each is.
+    skills: HashMap<String, ServerName>,
     /// Every server that has resources at all, in the profile's order.
     servers: Vec<ServerName>,
     /// By server, what of it is shown under `trunkline://`; empty for nearly all profiles.
@@ -61,6 +63,17 @@ impl ResourceIndex {
         }
     }
 
+    /// Takes a URI that a server names without listing it.
+    pub(crate) fn add_named(&mut self, server: &ServerName, uri: &str) {
+        match self.listed.get(uri) {
+            Some(other) if other != server => self.taken_of(server).add_uri(uri),
+            Some(_) => {}
+            None => {
+                self.listed.insert(uri.to_owned(), server.clone());
+            }
+        }
+    }
+
     /// Takes a listed template; gives the template to show.
     pub(crate) fn add_template(&mut self, server: &ServerName, template: &str) -> String {
         let taken = self.templates.iter().any(|known| known.own == template && known.server != *server);
@@ -70,6 +83,30 @@ impl ResourceIndex {
         }
         self.templates.push(Template { own: template.to_owned(), matcher, server: server.clone() });
         if taken { qualified(server, template) } else { template.to_owned() }
+    }
+
+    /// Takes a listed skill by the URI of its `SKILL.md`; whether its directory
+    /// is an earlier server's, so that all of it is shown under `trunkline://`.
+    pub(crate) fn add_skill(&mut self, server: &ServerName, uri: &str) -> bool {
+        let directory = uri.rfind('/').map_or(uri, |slash| &uri[..=slash]);
+        let owner = self.skills.entry(directory.to_owned()).or_insert_with(|| server.clone());
+        let is_taken = owner != server;
+        if is_taken {
+            let files = Glob::new(&format!("{}*", globset::escape(directory))).ok();
+            self.taken_of(server).add_template(files.map(|glob| glob.compile_matcher()));
+        }
+        is_taken
+    }
+
+    /// The server of the skill that a file or a directory is of.
+    fn owner_of_skill(&self, uri: &str) -> Option<&ServerName> {
+        if self.skills.is_empty() {
+            return None;
+        }
+        // The directory itself has no slash at its end.
+        let whole = self.skills.get(&format!("{uri}/"));
+        let within = || uri.rmatch_indices('/').find_map(|(slash, _)| self.skills.get(&uri[..=slash]));
+        whole.or_else(within)
     }
 
     fn taken_of(&mut self, server: &ServerName) -> &mut Taken {
@@ -82,8 +119,8 @@ impl ResourceIndex {
         self.taken.remove(server).map(Arc::new)
     }
 
-    /// The server of a URI: the one it names, the one that lists it, the first
-    /// whose template it fits, or the only one there is.
+    /// The server of a URI: the one it names, the one that lists it, or the
+    /// skill that it is of, the first whose template it fits, or the only one there is.
     pub(crate) fn resolve(&self, uri: &str) -> Option<ResourceTarget> {
         let target = |server: &ServerName, uri: &str| {
             Some(ResourceTarget { server: server.clone(), uri: uri.to_owned() })
@@ -93,7 +130,7 @@ impl ResourceIndex {
         {
             return target(server, own);
         }
-        if let Some(server) = self.listed.get(uri) {
+        if let Some(server) = self.listed.get(uri).or_else(|| self.owner_of_skill(uri)) {
             return target(server, uri);
         }
         let fits = |template: &&Template| {
@@ -122,7 +159,7 @@ impl ResourceIndex {
     }
 }
 
-pub(super) fn qualified(server: &ServerName, uri: &str) -> String {
+pub(crate) fn qualified(server: &ServerName, uri: &str) -> String {
     format!("{SCHEME}{server}/{uri}")
 }
 
@@ -168,5 +205,21 @@ mod tests {
         );
         assert_eq!(owner("demo://nobody"), Some(("a".into(), "demo://nobody".into())));
         assert_eq!(owner("other://x"), None, "no server is asked for what could be anybody's");
+    }
+
+    #[test]
+    fn a_file_of_a_skill_is_its_servers_listed_or_not() {
+        let (a, b) = (server("a"), server("b"));
+        let mut index = ResourceIndex::default();
+        index.add_server(&a);
+        index.add_server(&b);
+        assert!(!index.add_skill(&a, "skill://greeting/SKILL.md"));
+        assert!(!index.add_skill(&b, "skill://other/SKILL.md"));
+        assert!(index.add_skill(&b, "skill://greeting/SKILL.md"), "an earlier server has it");
+        let owner = |uri: &str| index.resolve(uri).map(|target| target.server.to_string());
+        assert_eq!(owner("skill://greeting/references/a.md").as_deref(), Some("a"));
+        assert_eq!(owner("skill://other").as_deref(), Some("b"));
+        assert_eq!(owner("trunkline://b/skill://greeting/SKILL.md").as_deref(), Some("b"));
+        assert_eq!(owner("skill://unknown/SKILL.md"), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::upstream::handshake::MODERN_VERSION;
 
 pub(crate) const VERSION_HEADER: &str = "mcp-protocol-version";
 const METHOD_HEADER: &str = "mcp-method";
-const NAME_HEADER: &str = "mcp-name";
+pub(crate) const NAME_HEADER: &str = "mcp-name";
 /// What marks a header value that is not plain ASCII: `=?base64?…?=`.
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
 
@@ -130,9 +130,13 @@ fn check_method(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> 
     }
 }
 
-/// The headers that repeat arguments of a tool.
-pub(crate) fn param_headers(headers: &HeaderMap) -> HeaderMap {
-    let of_params = |name: &HeaderName| name.as_str().starts_with(mirrored::PREFIX);
+/// The headers that repeat arguments of a tool, and the name in a message of
+/// which the hub does not know what it repeats.
+pub(crate) fn param_headers(headers: &HeaderMap, message: &Message) -> HeaderMap {
+    let passes_name = name_member(message).is_none();
+    let of_params = |name: &HeaderName| {
+        name.as_str().starts_with(mirrored::PREFIX) || (passes_name && name.as_str() == NAME_HEADER)
+    };
     headers
         .iter()
         .filter(|(name, _)| of_params(name))

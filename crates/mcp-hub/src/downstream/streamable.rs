@@ -100,7 +100,7 @@ async fn post_modern(
         return Err(entry.refuse(Some(&message), &error));
     }
     let mut request = request(entry, message, Era::Modern, None, takes_stream);
-    request.param_headers = modern::param_headers(headers);
+    request.param_headers = modern::param_headers(headers, &request.message);
     if request.message.method() == Some("subscriptions/listen") {
         return Err(listen(&Arc::new(request)));
     }

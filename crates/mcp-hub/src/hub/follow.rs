@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use trunkline_model::Caller;
 
 use super::Hub;
 use super::subscriptions::UPDATED;
 use crate::bridge::{task, task_ids};
-use crate::catalog::{ListChanged, ListKind, view};
+use crate::catalog::{ListChanged, ListKind};
+use crate::jsonrpc::{Fields, splice};
 use crate::method::Request;
 use crate::upstream::{InstanceKey, ServerEvent};
 
@@ -23,7 +25,7 @@ impl Hub {
         let level = self.sessions.lowest_level(request.caller.identity());
         let cell = self.view_cell(request);
         for (server, greeting) in &cell.current().greetings {
-            let logs = view::has_capability(&greeting.capabilities, "logging");
+            let logs = greeting.has_capability("logging");
             let key =
                 self.instance_key(server, &request.caller, request.session.as_deref(), &request.offer());
             if let (true, crate::upstream::Era::Legacy, Ok(key)) = (logs, greeting.era, key) {
@@ -96,19 +98,39 @@ impl Hub {
             let method = crate::jsonrpc::text(message.method().unwrap_or_default());
             let told =
                 Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method},\"params\":{params}}}"));
-            self.subscribers.each(|subscriber| {
-                if subscriber.session.is_some() && subscriber.caller == known.caller {
-                    subscriber.push(told.clone());
-                }
-            });
+            self.tell_caller(&known.caller, &told);
         }
+    }
+
+    /// Gives the progress of a task to whoever began it, under the token that
+    /// its call had. All other progress was of a request that is over.
+    fn tell_progress(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        let Some(params) = message.payload() else { return };
+        let Ok(fields) = Fields::find(params, ["progressToken"]) else { return };
+        let number = fields.raw(0).and_then(|raw| raw.parse().ok());
+        let progress = number.and_then(|number| self.live_tasks.progress(key, number));
+        let (Some(progress), Some(place)) = (progress, fields.range(0)) else { return };
+        let params = splice(params, &[(place, &progress.token)]);
+        let params = task_ids::replaced(&params, &progress.own, &progress.task.id).unwrap_or(params);
+        let told =
+            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}");
+        self.tell_caller(&progress.task.caller, &Bytes::from(told));
+    }
+
+    fn tell_caller(&self, caller: &Caller, told: &Bytes) {
+        self.subscribers.each(|subscriber| {
+            if subscriber.session.is_some() && subscriber.caller == *caller {
+                subscriber.push(told.clone());
+            }
+        });
     }
 
     /// Gives a notification to the legacy sessions that the instance serves.
     fn pass_on(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         let is_log = match message.method() {
             Some("notifications/message") => true,
-            Some("notifications/progress" | "notifications/cancelled") => return,
+            Some("notifications/progress") => return self.tell_progress(key, message),
+            Some("notifications/cancelled") => return,
             _ => false,
         };
         if task::named_by(message).is_some() {

@@ -1,5 +1,6 @@
 //! What happens by itself, under a clock that tests move.
 
+mod extensions;
 mod links;
 mod tasks;
 mod warm;

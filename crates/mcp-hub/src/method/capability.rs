@@ -7,7 +7,7 @@ use trunkline_profiles::EffectiveProfile;
 
 use super::Request;
 use crate::bridge::task::EXTENSION;
-use crate::catalog::view::{View, has_capability};
+use crate::catalog::view::View;
 use crate::jsonrpc::{Fields, cut};
 use crate::upstream::{Era, Greeting};
 
@@ -16,7 +16,7 @@ use crate::upstream::{Era, Greeting};
 pub(super) fn of(request: &Request, view: &View) -> String {
     let known = is_known(&request.profile, view);
     let any = |name: &'static str| {
-        !known || view.greetings.iter().any(|(_, greeting)| has_capability(&greeting.capabilities, name))
+        !known || view.greetings.iter().any(|(_, greeting)| greeting.has_capability(name))
     };
     let members = [
         ("tools", "{\"listChanged\":true}"),
@@ -45,8 +45,11 @@ pub(super) fn of(request: &Request, view: &View) -> String {
 /// What the servers declare under this name, as the client of an era can use
 /// it: one server's as it wrote it, several servers' together.
 fn together(name: &'static str, client: Era, view: &View) -> Option<String> {
-    let mut declared =
-        view.greetings.iter().filter_map(|(_, greeting)| declared(name, client, greeting)).filter(|raw| raw != "{}");
+    let mut declared = view
+        .greetings
+        .iter()
+        .filter_map(|(_, greeting)| declared(name, client, greeting))
+        .filter(|raw| raw != "{}");
     let first = declared.next()?;
     let Some(second) = declared.next() else { return Some(first) };
     let mut all: Map<String, Value> = serde_json::from_str(&first).ok()?;
@@ -61,7 +64,7 @@ fn declared(name: &'static str, client: Era, greeting: &Greeting) -> Option<Stri
     if name == "tasks" && (client, greeting.era) != (Era::Legacy, Era::Legacy) {
         return None;
     }
-    let raw = member(&greeting.capabilities, name).filter(|raw| raw.starts_with('{'))?;
+    let raw = greeting.capability(name).filter(|raw| raw.starts_with('{'))?;
     // And nor do tasks of the other era in this one.
     let both_modern = (client, greeting.era) == (Era::Modern, Era::Modern);
     let without = if name == "extensions" && !both_modern { cut(raw, EXTENSION) } else { None };
@@ -88,24 +91,14 @@ fn is_known(profile: &EffectiveProfile, view: &View) -> bool {
 
 /// Whether a server declares the extension, or is not known yet.
 pub(super) fn may_have_extension(profile: &EffectiveProfile, view: &View, extension: &'static str) -> bool {
-    !is_known(profile, view) || view.greetings.iter().any(|(_, greeting)| has_extension(greeting, extension))
-}
-
-/// Whether a server declares the extension.
-pub(super) fn has_extension(greeting: &Greeting, extension: &'static str) -> bool {
-    let extensions = member(&greeting.capabilities, "extensions");
-    extensions.is_some_and(|raw| Fields::find(raw, [extension]).is_ok_and(|fields| fields.raw(0).is_some()))
+    !is_known(profile, view) || view.greetings.iter().any(|(_, greeting)| greeting.has_extension(extension))
 }
 
 /// Whether a server tells of changes of single resources.
 fn subscribes(greeting: &Greeting) -> bool {
-    let resources = member(&greeting.capabilities, "resources");
+    let resources = greeting.capability("resources");
     let subscribe = resources.and_then(|raw| Fields::find(raw, ["subscribe"]).ok()?.raw(0));
     subscribe == Some("true")
-}
-
-fn member<'a>(capabilities: &'a [u8], name: &'static str) -> Option<&'a str> {
-    Fields::find(std::str::from_utf8(capabilities).ok()?, [name]).ok()?.raw(0)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::task::{self, Role};
 use super::{Request, audit_unavailable};
 use crate::bridge::task_ids;
 use crate::catalog::fetch::error_code;
+use crate::catalog::skill;
 use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
 use crate::jsonrpc::{self, Fields, Message, code, splice};
 use crate::upstream::pool::Lease;
@@ -77,16 +78,16 @@ pub(super) fn conclude(
     }
     let (outcome, result) = match result_type(text, server_era) {
         ResultType::Complete if is_tool_error(destination.kind, text) => {
-            (Outcome::ToolError, in_role(request, destination, lease, text, payload))
+            (Outcome::ToolError, in_role(request, destination, lease, &message))
         }
-        ResultType::Complete => (Outcome::Ok, in_role(request, destination, lease, text, payload)),
+        ResultType::Complete => (Outcome::Ok, in_role(request, destination, lease, &message)),
         ResultType::InputRequired => {
             let asks = request.era == Era::Modern;
             let asks = asks.then(|| forward::input_required(request, destination, &payload)).flatten();
             (Outcome::InputRequired, asks.ok_or_else(|| not_offered("input_required")))
         }
         ResultType::Other("\"task\"") if matches!(destination.task, Role::MayBegin { .. }) => {
-            let begun = lease.and_then(|lease| task::begun(request, destination, lease, text));
+            let begun = lease.and_then(|lease| task::begun(request, destination, lease, &message));
             (Outcome::Ok, begun.ok_or_else(|| not_offered("task")))
         }
         ResultType::Other(other) => (Outcome::Ok, Err(not_offered(other))),
@@ -98,9 +99,13 @@ pub(super) fn conclude(
             return Concluded { outcome, status: error.status, pieces, bytes };
         }
     };
-    let reads = request.message.method() == Some("resources/read");
+    let method = request.message.method().unwrap_or_default();
+    let reads = matches!(method, "resources/read" | "skills/get" | "resources/directory/read");
     let result = match &destination.target {
         Some(target) => target.with_links_shown(result),
+        None if reads && destination.shown != destination.own => {
+            skill::shown(method, &destination.server, result)
+        }
         None => result,
     };
     let result = in_clients_era(request.era, server_era, reads, result);
@@ -112,18 +117,18 @@ fn in_role(
     request: &Request,
     destination: &Destination,
     lease: Option<&Lease>,
-    text: &str,
-    result: Bytes,
+    answer: &Message,
 ) -> Result<Bytes, RpcError> {
+    let result = answer.payload_bytes().unwrap_or_default();
     match &destination.task {
         Role::None => Ok(result),
         // In this era the client has asked for it, and the result has no type.
         Role::MayBegin { .. } if request.era == Era::Legacy => {
-            let begun = lease.and_then(|lease| task::begun(request, destination, lease, text));
+            let begun = lease.and_then(|lease| task::begun(request, destination, lease, answer));
             Ok(begun.unwrap_or(result))
         }
         Role::MayBegin { .. } => Ok(result),
-        Role::RunsHidden(_) => Ok(task_ids::unrelated(text).map_or(result, Bytes::from)),
+        Role::RunsHidden(_) => Ok(answer.payload().and_then(task_ids::unrelated).map_or(result, Bytes::from)),
         Role::About(_) => task::shown(request, destination, result),
     }
 }

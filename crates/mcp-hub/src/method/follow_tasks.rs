@@ -72,12 +72,8 @@ pub(super) fn follow(
         }
     }
     let begin = |(key, tasks)| {
-        let following = Following {
-            request: Arc::clone(request),
-            key,
-            tasks,
-            subscriber: Arc::downgrade(subscriber),
-        };
+        let following =
+            Following { request: Arc::clone(request), key, tasks, subscriber: Arc::downgrade(subscriber) };
         Follower(tokio::spawn(following.run()).abort_handle())
     };
     by_instance.into_iter().map(begin).collect()

@@ -19,6 +19,7 @@ use crate::bridge::state::{self, State};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
+use crate::downstream::modern::{self, NAME_HEADER};
 use crate::downstream::session::Running;
 use crate::jsonrpc::{Fields, code, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
@@ -134,7 +135,7 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
     match kind {
         Kind::Tool => RpcError::new(code::INVALID_PARAMS, format!("Unknown tool: {shown}")),
         Kind::Prompt => RpcError::new(code::INVALID_PARAMS, format!("Unknown prompt: {shown}")),
-        Kind::Server => RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {shown}")),
+        Kind::Server => super::method_not_found(era, shown),
         Kind::Resource => {
             let number = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
             RpcError::new(number, "Resource not found").data(format!("{{\"uri\":{}}}", text(shown)))
@@ -294,9 +295,15 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
         id,
         method: method.to_owned(),
         body: Bytes::from(body),
-        name: named.then(|| destination.own.clone()),
+        name: if named { Some(destination.own.clone()) } else { name_as_given(request, destination) },
         param_headers: param_headers(destination, era, params),
     }
+}
+
+/// What a client says in `Mcp-Name` of a method that the hub does not know.
+fn name_as_given(request: &Request, destination: &Destination) -> Option<String> {
+    let header = (destination.kind == Kind::Server).then(|| request.param_headers.get(NAME_HEADER)).flatten();
+    modern::decoded(header?.to_str().ok()?)
 }
 
 /// The headers that a modern server wants beside a tool's arguments.

@@ -59,7 +59,8 @@ impl Relay {
     /// has ended, and before it what the task asks.
     pub(super) async fn wait_for_task(&mut self, begun: &Message) -> Step {
         let (task, permit) = (self.destination.task.begins(begun), &self.permit);
-        let (Some(task), Some(permit), Role::RunsHidden(hidden)) = (task, permit, &self.destination.task) else {
+        let (Some(task), Some(permit), Role::RunsHidden(hidden)) = (task, permit, &self.destination.task)
+        else {
             return Step::Skip;
         };
         let (hub, key) = (Arc::clone(&self.request.hub), self.lease.key());

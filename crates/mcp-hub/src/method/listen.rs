@@ -60,7 +60,7 @@ impl Listening {
             .collect();
         let mut wants: Vec<ListKind> = accepted.iter().map(|(kind, _)| *kind).collect();
         if wants.contains(&ListKind::Resources) {
-            wants.push(ListKind::Templates);
+            wants.extend([ListKind::Templates, ListKind::Skills]);
         }
         let subscriber = Arc::new(Subscriber::new(request.caller.clone(), None, wants));
         let _ = subscriber.offer.set(request.offer());

@@ -11,9 +11,9 @@ use trunkline_profiles::Permit;
 
 use super::asking::{Asking, Origin, asks_legacy_client};
 use super::forward::{self, Destination};
+use super::hidden_task::HiddenTask;
 use super::patience::Patience;
 use super::patiently::QUEUE;
-use super::hidden_task::HiddenTask;
 use super::suspend::Question;
 use super::{Request, audit_unavailable, conclude, logging};
 use crate::downstream::answer::{Answer, RpcError};

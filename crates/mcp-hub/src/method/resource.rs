@@ -1,4 +1,6 @@
-//! `resources/read` (2026-07-28 and 2025-11-25, server/resources).
+//! `resources/read` (2026-07-28 and 2025-11-25, server/resources), and what
+//! the skills extension asks of one resource: `skills/get` and
+//! `resources/directory/read` (SEP-2640).
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use crate::downstream::answer::Answer;
 pub(super) async fn read(request: &Arc<Request>) -> Answer {
     let found = request.fields(["uri", "_meta"]).and_then(|fields| {
         let uri = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
-        let uri = uri.ok_or_else(|| invalid("resources/read needs the resource's \"uri\""))?;
+        let method = request.message.method().unwrap_or_default();
+        let uri = uri.ok_or_else(|| invalid(format!("{method} needs the resource's \"uri\"")))?;
         Ok((uri.into_owned(), fields.range(0)))
     });
     let (uri, place) = match found {

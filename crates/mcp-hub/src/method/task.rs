@@ -12,7 +12,7 @@ use trunkline_profiles::Kind;
 
 use super::asking::lacks;
 use super::forward::{self, Destination};
-use super::{Request, capability, invalid, unknown_method};
+use super::{Request, capability, invalid, meta, unknown_method};
 use crate::bridge::declared::{declares_extension, lacking};
 use crate::bridge::input::InputRequired;
 use crate::bridge::live_tasks::Known;
@@ -208,8 +208,9 @@ pub(super) fn begun(
     request: &Request,
     destination: &Destination,
     lease: &Lease,
-    result: &str,
+    answer: &Message,
 ) -> Option<Bytes> {
+    let result = answer.payload()?;
     let era = lease.greeting().era;
     let knows = match request.era {
         Era::Modern => declares_extension(request.declared(), EXTENSION),
@@ -224,8 +225,12 @@ pub(super) fn begun(
     };
     let (hub, lifetime) = (&request.hub, begun.lifetime());
     let id = ticket.seal(&hub.state_sealer, &request.caller, hub.clock.now(), lifetime)?;
-    lease.keep_for(lifetime);
-    hub.live_tasks.remember(&begun.own, Known::new(&request.caller, &id, lease.key(), era, lifetime));
+    lease.keep_for(begun.keeps_for());
+    let known = Known::new(&request.caller, &id, lease.key(), era, lifetime);
+    // The server goes on to report under the token of the call (2025-11-25,
+    // basic/utilities/tasks), which is its id.
+    let token = super::meta_of(request).and_then(meta::progress_token).filter(|_| era == Era::Legacy);
+    hub.live_tasks.remember(&begun.own, known, answer.numeric_id().zip(token));
     task_ids::replaced(result, &begun.own, &id).map(Bytes::from)
 }
 
@@ -233,15 +238,12 @@ pub(super) fn begun(
 ///
 /// # Errors
 /// When the task asks for something that the client did not declare.
-pub(super) fn shown(
-    request: &Request,
-    destination: &Destination,
-    result: Bytes,
-) -> Result<Bytes, RpcError> {
+pub(super) fn shown(request: &Request, destination: &Destination, result: Bytes) -> Result<Bytes, RpcError> {
     let Ok(text) = std::str::from_utf8(&result) else { return Ok(result) };
     may_ask(request.declared(), text)?;
     let linked = with_links_shown(destination, text);
-    let replaced = task_ids::replaced(linked.as_deref().unwrap_or(text), &destination.own, &destination.shown);
+    let replaced =
+        task_ids::replaced(linked.as_deref().unwrap_or(text), &destination.own, &destination.shown);
     Ok(replaced.or(linked).map_or(result, Bytes::from))
 }
 

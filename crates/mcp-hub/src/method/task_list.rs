@@ -37,7 +37,8 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
         if ids.is_empty() {
             continue;
         }
-        match request.hub.guard.admit(&request.caller, &request.profile, request.asked(Kind::Server, action)) {
+        match request.hub.guard.admit(&request.caller, &request.profile, request.asked(Kind::Server, action))
+        {
             Ok(permit) => lists.push(list(request, key, ids, permit)),
             // The profile no longer has the server: nor has it the tasks.
             Err(refusal) => {
@@ -65,12 +66,7 @@ fn is_shown(request: &Request, id: &str) -> bool {
 
 /// One instance's part; empty when it cannot be asked. None when the trail
 /// cannot be written.
-async fn list(
-    request: &Request,
-    key: Arc<InstanceKey>,
-    ids: Ids,
-    permit: Permit,
-) -> Option<Vec<String>> {
+async fn list(request: &Request, key: Arc<InstanceKey>, ids: Ids, permit: Permit) -> Option<Vec<String>> {
     let asking = pages(request, &key, &ids, &permit);
     let (outcome, tasks) = match upstream::within(request.hub.call_timeout(&key.server), asking).await {
         Ok(Ok(tasks)) => (Outcome::Ok, tasks),
@@ -107,14 +103,9 @@ async fn pages(
 fn page(cursor: Option<&str>) -> Outgoing {
     let id = upstream::next_id();
     let params = cursor.map(|cursor| format!("\"cursor\":{cursor}")).unwrap_or_default();
-    let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tasks/list\",\"params\":{{{params}}}}}");
-    Outgoing {
-        id,
-        method: "tasks/list".to_owned(),
-        body: body.into(),
-        name: None,
-        param_headers: Vec::new(),
-    }
+    let body =
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tasks/list\",\"params\":{{{params}}}}}");
+    Outgoing { id, method: "tasks/list".to_owned(), body: body.into(), name: None, param_headers: Vec::new() }
 }
 
 /// Takes the caller's tasks of one page; gives the raw text of the next cursor.

@@ -338,6 +338,32 @@ mod tests {
     }
 
     #[test]
+    fn a_question_of_a_task_is_for_whoever_waits_for_the_task() {
+        let of_task = |task: &str| {
+            let members = format!(r#"{{"io.modelcontextprotocol/related-task":{{"taskId":"{task}"}}}}"#);
+            let params = format!(r#"{{"_meta":{members}}}"#);
+            message(format!(r#"{{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{params}}}"#))
+        };
+        let mut pending = Pending::default();
+        let mut waiting = |id, task: &str| {
+            let waiting = pending.add(id, "tasks/result", Some(task.to_owned())).unwrap();
+            assert!(pending.mark_sent(id));
+            waiting
+        };
+        let (mut one, mut two) = (waiting(1, "one"), waiting(2, "two"));
+        let mut call = sent(&mut pending, 3, "tools/call");
+        pending.ask(of_task("two"));
+        assert!(matches!(two.try_recv(), Ok(First::Stream(_))));
+        pending.ask(question(8));
+        assert!(matches!(call.try_recv(), Ok(First::Stream(_))), "a task names itself");
+        assert!(one.try_recv().is_err());
+        pending.answer(3, Ok(result(3)));
+        pending.answer(2, Ok(result(2)));
+        pending.ask(question(9));
+        assert!(matches!(one.try_recv(), Ok(First::Stream(_))), "nobody else can have caused it");
+    }
+
+    #[test]
     fn a_question_waits_until_one_request_alone_can_have_caused_it() {
         let mut pending = Pending::default();
         let (mut one, _two) = (sent(&mut pending, 1, "tools/call"), sent(&mut pending, 2, "tools/call"));
