@@ -13,7 +13,7 @@ use trunkline_tests::hub::{self, TestHub};
 use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
 use trunkline_tests::message::LEGACY;
 use trunkline_tests::packages::{Packages, StdioServer};
-use trunkline_tests::reference_server::PROGRAM;
+use trunkline_tests::reference_server::{PROGRAM, ReferenceServer};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const EXTENSION: &str = r#"{"elicitation":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
@@ -106,7 +106,7 @@ async fn a_modern_clients_task_outlives_its_connection_and_asks() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anothers_task_looks_like_none() -> Result<()> {
+async fn a_task_of_another_caller_looks_like_none() -> Result<()> {
     let hub = hub_before_reference("modern").await?;
     let (key, other) = (hub.create_key("team").await?, hub.create_key("team").await?);
     let client = |key: &str| ModernClient::with_capabilities(hub.endpoint("team").with_key(key), EXTENSION);
@@ -124,6 +124,27 @@ async fn anothers_task_looks_like_none() -> Result<()> {
     ensure!(mine["status"] == "working", "a stranger changed it: {mine}");
     client(&key).request("tasks/cancel", &of_task(&id)).await?.result()?;
     ensure!(settled(&client(&key), &id).await?["status"] == "cancelled");
+    // The trail names the tool where the door was passed, and nothing where not.
+    let trail = hub.cli(&["audit", "export", "--json"]).await?;
+    let events: Vec<Value> = trail.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let cancels = events.iter().filter(|event| event.to_string().contains("tasks/cancel"));
+    let of_tool = |event: &&Value| event.to_string().contains("slow_compute");
+    let (passed, refused): (Vec<_>, Vec<_>) = cancels.partition(of_tool);
+    ensure!((passed.len(), refused.len()) == (1, 3), "{passed:?}, {refused:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_found_after_the_hub_was_killed() -> Result<()> {
+    let server = ReferenceServer::start(&["--era", "modern"]).await?;
+    let hub = hub_before(&format!("url: {:?}", server.url)).await?;
+    let key = hub.create_key("team").await?;
+    let client =
+        |hub: &TestHub| ModernClient::with_capabilities(hub.endpoint("team").with_key(&key), EXTENSION);
+    let call = call_params("one__slow_compute", r#"{"seconds":2}"#);
+    let id = id_in(&client(&hub).request("tools/call", &call).await?.result_value()?, "/taskId")?;
+    let hub = hub.kill_and_restart().await?;
+    ensure!(settled(&client(&hub), &id).await?["status"] == "completed");
     Ok(())
 }
 

@@ -252,8 +252,14 @@ async fn ask_for_all(lease: &Lease, permit: &Permit) -> Result<ServerLists, Upst
     let mut lists = ServerLists::empty(Arc::clone(&greeting));
     for kind in ListKind::ALL {
         if kind.is_offered(&greeting) {
-            let entries = fetch::fetch(lease, permit, kind).await?;
-            lists.put(kind, Arc::new(entries));
+            match fetch::fetch(lease, permit, kind).await {
+                Ok(entries) => lists.put(kind, Arc::new(entries)),
+                // What goes wrong with an extension does not cost the rest.
+                Err(error @ UpstreamError::Protocol { .. }) if kind == ListKind::Skills => {
+                    tracing::warn!(server = %lease.spec().name, %error, "the skills of a server could not be had");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(lists)

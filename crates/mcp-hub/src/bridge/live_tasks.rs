@@ -108,7 +108,7 @@ impl LiveTasks {
     pub(crate) fn listable(&self, caller: &Caller) -> HashMap<Arc<InstanceKey>, HashMap<String, Arc<str>>> {
         let mut by_instance: HashMap<_, HashMap<_, _>> = HashMap::new();
         let is_listable = |known: &&Known| known.caller == *caller && known.era == Era::Legacy;
-        for ((_, own), same) in self.lock().by_id.iter() {
+        for ((_, own), same) in &self.lock().by_id {
             for known in same.iter().filter(is_listable) {
                 let ids = by_instance.entry(Arc::clone(&known.key)).or_default();
                 ids.insert(own.clone(), Arc::clone(&known.id));

@@ -51,7 +51,7 @@ impl ResourceIndex {
 
     /// Takes a listed URI; gives the URI to show.
     pub(crate) fn add_resource(&mut self, server: &ServerName, uri: &str) -> String {
-        match self.listed.get(uri) {
+        match self.listed.get(uri).or_else(|| self.owner_of_skill(uri)) {
             Some(other) if other != server => {
                 self.taken_of(server).add_uri(uri);
                 qualified(server, uri)
@@ -89,11 +89,16 @@ impl ResourceIndex {
     /// is an earlier server's, so that all of it is shown under `trunkline://`.
     pub(crate) fn add_skill(&mut self, server: &ServerName, uri: &str) -> bool {
         let directory = uri.rfind('/').map_or(uri, |slash| &uri[..=slash]);
-        let owner = self.skills.entry(directory.to_owned()).or_insert_with(|| server.clone());
-        let is_taken = owner != server;
+        // Who lists a file of it without calling it a skill has it too.
+        let lists =
+            |(listed, owner): (&String, &ServerName)| owner != server && listed.starts_with(directory);
+        let is_listed = self.listed.iter().any(lists);
+        let is_taken = is_listed || self.skills.get(directory).is_some_and(|owner| owner != server);
         if is_taken {
             let files = Glob::new(&format!("{}*", globset::escape(directory))).ok();
             self.taken_of(server).add_template(files.map(|glob| glob.compile_matcher()));
+        } else {
+            self.skills.insert(directory.to_owned(), server.clone());
         }
         is_taken
     }
@@ -117,6 +122,11 @@ impl ResourceIndex {
     /// added; none when nothing is.
     pub(crate) fn take_taken(&mut self, server: &ServerName) -> Option<Arc<Taken>> {
         self.taken.remove(server).map(Arc::new)
+    }
+
+    /// Whether a server lists, or names, this very URI.
+    pub(crate) fn lists(&self, uri: &str) -> bool {
+        self.listed.contains_key(uri)
     }
 
     /// The server of a URI: the one it names, the one that lists it, or the
@@ -221,5 +231,8 @@ mod tests {
         assert_eq!(owner("skill://other").as_deref(), Some("b"));
         assert_eq!(owner("trunkline://b/skill://greeting/SKILL.md").as_deref(), Some("b"));
         assert_eq!(owner("skill://unknown/SKILL.md"), None);
+        assert_eq!(index.add_resource(&b, "skill://greeting/x"), "trunkline://b/skill://greeting/x");
+        index.add_resource(&a, "skill://plain/SKILL.md");
+        assert!(index.add_skill(&b, "skill://plain/SKILL.md"), "what is read there is the earlier server's");
     }
 }

@@ -104,6 +104,11 @@ impl View {
         self.prompts.get(name)
     }
 
+    /// Whether a server lists, or names, a resource under this URI.
+    pub(crate) fn lists_resource(&self, uri: &str) -> bool {
+        self.resources.lists(uri)
+    }
+
     pub(crate) fn resource(&self, uri: &str) -> Option<ResourceTarget> {
         self.resources.resolve(uri)
     }

@@ -229,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn the_header_of_a_request_about_a_task_repeats_its_id() {
+        let ask = |name: &'static str| {
+            let params = format!(r#"{{"taskId":"a","_meta":{META}}}"#);
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{params}}}"#);
+            let headers = [VERSION, ("mcp-method", "tasks/get"), ("mcp-name", name)];
+            let headers =
+                headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let message = Message::parse(Bytes::from(body)).unwrap();
+            check(&headers.into_iter().collect(), &message).map_err(|error| error.code)
+        };
+        assert_eq!(ask("a"), Ok(()));
+        assert_eq!(ask("b"), Err(code::HEADER_MISMATCH));
+    }
+
+    #[test]
     fn a_header_that_need_not_be_there_must_be_true() {
         let claims = |params: &str, headers: &[(&'static str, &'static str)]| {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);

@@ -98,7 +98,10 @@ impl Hub {
             let method = crate::jsonrpc::text(message.method().unwrap_or_default());
             let told =
                 Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method},\"params\":{params}}}"));
-            self.tell_caller(&known.caller, &told);
+            let is_log = message.method() == Some("notifications/message");
+            self.tell_caller(&known.caller, &told, |level| {
+                !is_log || crate::method::passes_number(message.payload(), level)
+            });
         }
     }
 
@@ -114,12 +117,14 @@ impl Hub {
         let params = task_ids::replaced(&params, &progress.own, &progress.task.id).unwrap_or(params);
         let told =
             format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}");
-        self.tell_caller(&progress.task.caller, &Bytes::from(told));
+        self.tell_caller(&progress.task.caller, &Bytes::from(told), |_| true);
     }
 
-    fn tell_caller(&self, caller: &Caller, told: &Bytes) {
+    /// Tells the sessions of a caller whose log level suits.
+    fn tell_caller(&self, caller: &Caller, told: &Bytes, suits: impl Fn(u8) -> bool) {
         self.subscribers.each(|subscriber| {
-            if subscriber.session.is_some() && subscriber.caller == *caller {
+            let is_callers = subscriber.session.is_some() && subscriber.caller == *caller;
+            if is_callers && suits(subscriber.log_level()) {
                 subscriber.push(told.clone());
             }
         });

@@ -103,7 +103,7 @@ impl Relay {
                         let question = asked::question(&open.id, method, params.as_deref());
                         let id = message.id().unwrap_or("null").to_owned();
                         self.asking.put(Origin::Request(id), open);
-                        self.patience.wait_long();
+                        self.patience.wait_for_person();
                         Step::Forward(vec![question])
                     }
                     None => self.refuse(message, "the client cannot be asked"),
@@ -149,7 +149,7 @@ impl Relay {
             questions.push(asked::question(&open.id, &input.method, params.as_deref()));
             self.asking.put(Origin::Input(input.key), open);
         }
-        self.patience.wait_long();
+        self.patience.wait_for_person();
         if questions.is_empty() {
             // The server wants its state back, no more.
             self.asking.put_nothing();

@@ -121,13 +121,12 @@ fn in_role(
 ) -> Result<Bytes, RpcError> {
     let result = answer.payload_bytes().unwrap_or_default();
     match &destination.task {
-        Role::None => Ok(result),
         // In this era the client has asked for it, and the result has no type.
         Role::MayBegin { .. } if request.era == Era::Legacy => {
             let begun = lease.and_then(|lease| task::begun(request, destination, lease, answer));
             Ok(begun.unwrap_or(result))
         }
-        Role::MayBegin { .. } => Ok(result),
+        Role::None | Role::MayBegin { .. } => Ok(result),
         Role::RunsHidden(_) => Ok(answer.payload().and_then(task_ids::unrelated).map_or(result, Bytes::from)),
         Role::About(_) => task::shown(request, destination, result),
     }

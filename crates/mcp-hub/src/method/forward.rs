@@ -8,7 +8,7 @@ use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
 use super::asking::{Asking, asks_legacy_client};
-use super::patience::{LONGEST, Patience};
+use super::patience::{Patience, for_task};
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
 use super::task::{self, Role};
@@ -159,14 +159,13 @@ async fn exchange(
     running: Option<Running>,
 ) -> Answer {
     let patience = request.hub.call_timeout(&destination.server);
-    // Who waits for a task waits as long as it takes, within bounds.
     let waits = request.message.method() == Some("tasks/result");
-    let first = if waits { patience.saturating_mul(LONGEST) } else { patience };
+    let patience = if waits { for_task(patience) } else { patience };
     let asking = ask(&request, &destination, &permit);
     let asked = tokio::select! {
         biased;
         () = cancel.cancelled() => return cancelled(Some(permit)),
-        asked = upstream::within(first, asking) => asked,
+        asked = upstream::within(patience, asking) => asked,
     };
     match asked {
         Ok((Exchange::Done(message), lease))
@@ -177,10 +176,7 @@ async fn exchange(
         }
         Ok((exchange, lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
-            let mut patience = Patience::new(patience);
-            if waits {
-                patience.wait_long();
-            }
+            let patience = Patience::new(patience);
             let relay = Relay {
                 request,
                 destination,
@@ -309,7 +305,11 @@ fn name_as_given(request: &Request, destination: &Destination) -> Option<String>
 /// The headers that a modern server wants beside a tool's arguments.
 fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(String, String)> {
     match &destination.target {
-        Some(target) if era == Era::Modern && !target.mirrored.is_empty() => {
+        Some(target)
+            if era == Era::Modern
+                && !target.mirrored.is_empty()
+                && !matches!(destination.task, Role::About(_)) =>
+        {
             let arguments = Fields::find(params, ["arguments"]).ok().and_then(|fields| fields.raw(0));
             mirrored::headers(&target.mirrored, arguments)
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::patience::{Patience, for_task};
 use super::relay::{Incoming, Relay, Step};
 use super::task::Role;
 use crate::Hub;
@@ -35,7 +36,8 @@ impl HiddenTask {
 
 impl Drop for HiddenTask {
     fn drop(&mut self) {
-        if self.has_ended {
+        // Without a runtime the process ends, and its servers with it.
+        if self.has_ended || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let (hub, key) = (Arc::clone(&self.hub), Arc::clone(&self.key));
@@ -66,8 +68,9 @@ impl Relay {
         let (hub, key) = (Arc::clone(&self.request.hub), self.lease.key());
         let request = about(hidden.result_id, "tasks/result", &task.own);
         self.hidden = Some(HiddenTask { hub, key, own: task.own, has_ended: false });
-        self.patience.wait_long();
-        let asking = within(self.patience.left(), self.lease.call(permit, request));
+        let patience = for_task(self.request.hub.call_timeout(&self.destination.server));
+        self.patience = Patience::new(patience);
+        let asking = within(patience, self.lease.call(permit, request));
         let asked = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Step::Cancelled,

@@ -17,7 +17,13 @@ pub(super) struct Patience {
 }
 
 /// With progress, a request may take this many times its server's timeout.
-pub(super) const LONGEST: u32 = 12;
+const LONGEST: u32 = 12;
+
+/// For how long a task is waited for, by its server's timeout: as long as it
+/// may take, with no progress needed.
+pub(super) fn for_task(each: Duration) -> Duration {
+    each.saturating_mul(LONGEST)
+}
 
 impl Patience {
     /// Begins now; `each` is the server's timeout.
@@ -26,8 +32,8 @@ impl Patience {
         Self { each, until: now + each, longest: now + each.saturating_mul(LONGEST) }
     }
 
-    /// What is waited for is a person, or a task: that takes as long as it may.
-    pub(super) fn wait_long(&mut self) {
+    /// What the server waits for is a person: that takes as long as it may.
+    pub(super) fn wait_for_person(&mut self) {
         self.until = self.longest;
     }
 
@@ -38,11 +44,6 @@ impl Patience {
 
     pub(super) fn renew(&mut self) {
         self.until = self.longest.min(Instant::now() + self.each);
-    }
-
-    /// For how long it may still go on.
-    pub(super) fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
     }
 
     pub(super) async fn ended(&self) {

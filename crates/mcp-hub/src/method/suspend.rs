@@ -13,7 +13,7 @@ use trunkline_profiles::Permit;
 use uuid::Uuid;
 
 use super::forward::{self, Destination};
-use super::patience::Patience;
+use super::patience::{Patience, for_task};
 use super::patiently::patiently;
 use super::relay::{Relay, Step};
 use super::{Request, audit_unavailable, conclude, invalid, meta};
@@ -149,7 +149,8 @@ pub(super) async fn resume(
     relay.permit = Some(permit);
     relay.token = super::meta_of(request).and_then(meta::progress_token).map(str::to_owned);
     relay.cancel = CancellationToken::new();
-    relay.patience = Patience::new(request.hub.call_timeout(&destination.server));
+    let each = request.hub.call_timeout(&destination.server);
+    relay.patience = Patience::new(if relay.hidden.is_some() { for_task(each) } else { each });
     if !missing.is_empty() {
         return relay.suspend(missing);
     }

@@ -170,6 +170,10 @@ async fn legacy_server(events: mpsc::UnboundedReceiver<String>) -> Scripted {
             Some(events) => scripted::open_events(events),
             None => scripted::status(405),
         },
+        "tools/call" if asked.body["params"]["name"] == "only" => {
+            assert!(asked.body["params"]["task"].is_object(), "it cannot be called otherwise");
+            scripted::result(asked, r#"{"task":{"taskId":"hidden","ttl":60000}}"#)
+        }
         "tools/call" if asked.body["params"]["task"].is_object() => {
             scripted::result(asked, r#"{"task":{"taskId":"own-1","ttl":60000,"x":1e2}}"#)
         }
@@ -177,11 +181,15 @@ async fn legacy_server(events: mpsc::UnboundedReceiver<String>) -> Scripted {
         "tasks/list" => {
             scripted::result(asked, r#"{"tasks":[{"taskId":"own-2"},{"taskId":"own-1","x":1e2}]}"#)
         }
+        "tasks/result" if asked.body["params"]["taskId"] == "hidden" => unanswered(),
         "tasks/result" => {
             let members = r#"{"io.modelcontextprotocol/related-task":{"taskId":"own-1"}}"#;
             scripted::result(asked, &format!(r#"{{"content":[],"_meta":{members}}}"#))
         }
-        "tools/list" => scripted::result(asked, r#"{"tools":[{"name":"slow"}]}"#),
+        "tools/list" => scripted::result(
+            asked,
+            r#"{"tools":[{"name":"slow"},{"name":"only","execution":{"taskSupport":"required"}}]}"#,
+        ),
         _ => scripted::legacy(asked, |asked| scripted::result(asked, "{}")),
     })
     .await
@@ -214,7 +222,7 @@ async fn a_legacy_task_is_told_of_to_its_caller_alone() {
     say("progress", r#"{"progressToken":999999,"progress":1}"#);
     say("tasks/status", r#"{"taskId":"own-1","status":"working","x":1e2}"#);
     say("progress", &format!(r#"{{"progressToken":{},"progress":2}}"#, asked.id()));
-    let mut heard = async || match timeout(PATIENCE, mine.next(reader)).await.unwrap() {
+    let heard = async || match timeout(PATIENCE, mine.next(reader)).await.unwrap() {
         Due::Message(message) => serde_json::from_slice::<Value>(&message).unwrap(),
         other => panic!("{other:?}"),
     };
@@ -248,4 +256,17 @@ async fn a_member_of_the_other_era_makes_no_task() {
         (&asked.body["params"]["task"], &asked.body["params"]["arguments"]["task"]),
         (&Value::Null, &json!(1))
     );
+}
+
+#[tokio::test]
+async fn a_task_that_its_client_knows_nothing_of_is_cancelled_with_the_call() {
+    let (_events, receiver) = mpsc::unbounded_channel();
+    let mut server = legacy_server(receiver).await;
+    let bench = Bench::new(vec![at_url("one", &server.url)]).await;
+    answer(bench.request(&caller(1), "tools/list", "{}")).await;
+    let call = modern(&bench, 1, DECLARED, "tools/call", json!({ "name": "one__only" }));
+    let calling = tokio::spawn(dispatch(call));
+    server.next("tasks/result").await;
+    calling.abort();
+    assert_eq!(server.next("tasks/cancel").await.body["params"]["taskId"], "hidden");
 }
