@@ -138,7 +138,7 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, outbox
         }
         Kind::Request => method::dispatch(request).await,
         Kind::Notification => {
-            method::take_notification(&request);
+            method::take_notification(&request).await;
             return;
         }
         Kind::Result | Kind::Error => {

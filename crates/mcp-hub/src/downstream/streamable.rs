@@ -88,6 +88,8 @@ async fn post_modern(
         Kind::Notification => {
             // Claude Code posts notifications/cancelled without Mcp-Method; a
             // modern request is cancelled by closing its stream.
+            let request = request(entry, message, Era::Modern, None, takes_stream);
+            method::take_notification(&request).await;
             return Ok(Answer::Accepted);
         }
         Kind::Result | Kind::Error => {
@@ -151,7 +153,7 @@ async fn post_legacy(
     match request.message.kind() {
         Kind::Request => Ok(method::dispatch(request).await),
         Kind::Notification => {
-            method::take_notification(&request);
+            method::take_notification(&request).await;
             Ok(Answer::Accepted)
         }
         Kind::Result | Kind::Error => {

@@ -1,23 +1,28 @@
-//! Methods that the hub does not know (2026-07-28, extensions): they go to the
-//! one server that can be meant, as they are, past the one door.
+//! Methods that the hub does not know (2026-07-28, extensions), of requests and
+//! of notifications: they go to the one server that can be meant, as they are,
+//! past the one door.
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use trunkline_model::{Selection, ServerName, ToolFilter};
-use trunkline_profiles::Kind;
+use trunkline_model::{Outcome, Selection, ServerName, ToolFilter};
+use trunkline_profiles::{Kind, Permit};
 
 use super::forward::{self, Destination};
 use super::task::Role;
 use super::{Request, unknown_method};
 use crate::catalog::view::{self, View};
 use crate::downstream::answer::Answer;
-use crate::upstream::Greeting;
+use crate::upstream::{self, Greeting, UpstreamError};
 
 /// What the protocol itself has names for, in either era: nothing of this is
 /// an extension's, and nothing of it passes here.
-const OF_PROTOCOL: [&str; 14] = [
+const OF_PROTOCOL: [&str; 18] = [
     "initialize",
+    "initialized",
+    "cancelled",
+    "progress",
+    "message",
     "ping",
     "server",
     "tools",
@@ -34,17 +39,7 @@ const OF_PROTOCOL: [&str; 14] = [
 ];
 
 pub(super) async fn answer(request: &Arc<Request>, method: &str) -> Answer {
-    if OF_PROTOCOL.contains(&first_word(method)) {
-        return unknown_method(request, method);
-    }
-    let server = match the_one(request) {
-        Some(server) => Some(server),
-        None => whose(&*request.hub.listed_view(request).await, method),
-    };
-    // Nobody can say what an unknown method reaches: where the profile shows a
-    // part of the server, none passes.
-    let whole = |server: &ServerName| request.profile.selection(server).is_some_and(shows_all);
-    let Some(server) = server.filter(whole) else { return unknown_method(request, method) };
+    let Some(server) = server_of(request, method).await else { return unknown_method(request, method) };
     let destination = Destination {
         kind: Kind::Server,
         server,
@@ -56,6 +51,49 @@ pub(super) async fn answer(request: &Arc<Request>, method: &str) -> Answer {
         task: Role::None,
     };
     forward::forward(request, destination).await
+}
+
+/// Passes a notification that the hub does not know. What cannot be passed is
+/// dropped, as JSON-RPC wants.
+pub(super) async fn notify(request: &Request) {
+    let method = request.message.method().unwrap_or_default();
+    let named = method.strip_prefix("notifications/").unwrap_or(method);
+    let Some(server) = server_of(request, named).await else { return };
+    let action = request.action(Some(server.clone()), Some(method.to_owned()));
+    let asked = request.asked(Kind::Server, action);
+    let Ok(permit) = request.hub.guard.admit(&request.caller, &request.profile, asked) else { return };
+    let patience = request.hub.call_timeout(&server);
+    let outcome = match upstream::within(patience, send(request, &server, &permit)).await {
+        Ok(()) => Outcome::Ok,
+        Err(error) => Outcome::Unreachable { detail: error.to_string() },
+    };
+    // There is no answer that could be withheld.
+    drop(permit.settle(outcome, 0));
+}
+
+/// Sends it as it is; in the other era it would mean nothing.
+async fn send(request: &Request, server: &ServerName, permit: &Permit) -> Result<(), UpstreamError> {
+    let session = request.session.as_deref();
+    let key = request.hub.instance_key(server, &request.caller, session, &request.offer())?;
+    let lease = request.hub.upstreams.connection(&key).await?;
+    if lease.greeting().era != request.era {
+        let reason = "the server speaks the other era of the protocol".to_owned();
+        return Err(UpstreamError::Unreachable { server: server.clone(), reason });
+    }
+    lease.notify(permit, request.message.bytes().clone()).await
+}
+
+/// The server that an unknown method is for. Nobody can say what such a method
+/// reaches: where the profile shows a part of the server, none passes.
+async fn server_of(request: &Request, method: &str) -> Option<ServerName> {
+    if OF_PROTOCOL.contains(&first_word(method)) {
+        return None;
+    }
+    let server = match the_one(request) {
+        Some(server) => server,
+        None => whose(&*request.hub.listed_view(request).await, method)?,
+    };
+    request.profile.selection(&server).is_some_and(shows_all).then_some(server)
 }
 
 fn first_word(method: &str) -> &str {

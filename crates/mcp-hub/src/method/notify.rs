@@ -1,12 +1,12 @@
 //! Notifications of clients.
 
-use super::Request;
+use super::{Request, extension};
 use crate::jsonrpc::Fields;
 use crate::upstream::Era;
 
-/// Takes a notification. Those that the hub has no use for are taken too, as
-/// JSON-RPC wants.
-pub(crate) fn take(request: &Request) {
+/// Takes a notification. One that the hub does not know may be an
+/// extension's.
+pub(crate) async fn take(request: &Request) {
     match request.message.method() {
         Some("notifications/initialized") => {
             // The servers start now, so that the first list is there sooner.
@@ -20,6 +20,6 @@ pub(crate) fn take(request: &Request) {
                 session.cancel(id);
             }
         }
-        _ => {}
+        _ => Box::pin(extension::notify(request)).await,
     }
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::downstream::answer::Answer;
-use crate::method::{Request, dispatch};
+use crate::jsonrpc::Message;
+use crate::method::{Request, dispatch, take_notification};
 use crate::upstream::Era;
 
 const SKILL: &str =
@@ -26,6 +27,7 @@ async fn server(more: &'static str) -> Scripted {
         ),
         "skills/list" => scripted::result(asked, &format!(r#"{{"skills":[{SKILL}]}}"#)),
         "skills/get" => scripted::result(asked, &format!(r#"{{"skill":{SKILL}}}"#)),
+        what if what.starts_with("notifications/") => scripted::status(202),
         "reports/make" => scripted::result(asked, r#"{"resultType":"complete", "made":1e2}"#),
         _ => scripted::result(asked, "{}"),
     })
@@ -67,6 +69,28 @@ async fn a_method_goes_to_the_server_of_its_extension_as_it_is() {
         let refused = ask(&bench, method, json!({})).await.0;
         assert_eq!(refused["error"]["code"], -32601, "{method}");
     }
+    for server in [&mut one, &mut other] {
+        assert!(!server.so_far().iter().any(|asked| nobodys.contains(&asked.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn a_notification_goes_to_the_server_of_its_extension_as_it_is() {
+    let (mut one, mut other) = (server(r#","vendor.example/reports":{}"#).await, server("").await);
+    let bench = Bench::new(vec![at_url("one", &one.url), at_url("other", &other.url)]).await;
+    ask(&bench, "tools/list", json!({})).await;
+    let seen = |method: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{ "x" : 1e2 }}}}"#);
+        let message = Message::parse(text.into()).unwrap();
+        Request { era: Era::Modern, message, ..bench.request(&caller(1), "ping", "{}") }
+    };
+    let nobodys = ["notifications/cancelled", "notifications/roots/list_changed", "maps/seen"];
+    for method in nobodys {
+        take_notification(&seen(method)).await;
+    }
+    take_notification(&seen("notifications/reports/seen")).await;
+    let heard = one.next("notifications/reports/seen").await;
+    assert_eq!(heard.body["params"], json!({ "x": 100.0 }));
     for server in [&mut one, &mut other] {
         assert!(!server.so_far().iter().any(|asked| nobodys.contains(&asked.as_str())));
     }
