@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use trunkline_tests::connection::call_params;
+use trunkline_tests::everything::EverythingServer;
 use trunkline_tests::http::Streaming;
 use trunkline_tests::hub::{self, TestHub};
 use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
@@ -210,9 +211,17 @@ async fn a_legacy_clients_task_outlives_its_session() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_asks_whoever_waits_for_it() -> Result<()> {
-    let Some(hub) = hub_before_everything("a_task_asks_whoever_waits_for_it", "").await? else {
-        return Ok(());
-    };
+    let test = "a_task_asks_whoever_waits_for_it";
+    let Some(hub) = hub_before_everything(test, "").await? else { return Ok(()) };
+    asks_whoever_waits(&hub).await.context("over standard input and output")?;
+    let Some(packages) = Packages::or_skip(test)? else { return Ok(()) };
+    let home = tempfile::tempdir()?;
+    let server = EverythingServer::streamable_http(&packages, home.path()).await?;
+    let hub = hub_before(&format!("url: {:?}", server.url)).await?;
+    asks_whoever_waits(&hub).await.context("over HTTP")
+}
+
+async fn asks_whoever_waits(hub: &TestHub) -> Result<()> {
     let endpoint = hub.endpoint("team").with_key(&hub.create_key("team").await?);
     let client = LegacyClient::connect_as(endpoint, LEGACY, r#"{"elicitation":{"form":{}}}"#).await?;
     until_listed(&client).await?;
