@@ -25,6 +25,9 @@ const LONGEST: Duration = Duration::from_hours(7 * 24);
 /// than that the task was never there.
 const GRACE: Duration = Duration::from_hours(1);
 
+/// Ids of servers that are taken, in bytes: what is made of them goes through
+/// headers.
+const LONGEST_ID: usize = 1024;
 /// An instance is kept this long for a task that never expires.
 const KEPT: Duration = Duration::from_hours(1);
 
@@ -90,7 +93,7 @@ pub(crate) struct Begun {
 impl Begun {
     /// For how long the id is good.
     pub(crate) fn lifetime(&self) -> Duration {
-        self.lifetime.unwrap_or(LONGEST)
+        self.lifetime.map_or(LONGEST, |lifetime| lifetime.min(LONGEST))
     }
 
     /// For how long the instance that runs it must not idle away.
@@ -98,7 +101,8 @@ impl Begun {
         self.lifetime.unwrap_or(KEPT)
     }
 
-    /// Reads the result of a call that became a task.
+    /// Reads the result of a call that became a task; none when it is none, or
+    /// has an id that no header could carry.
     pub(crate) fn read(result: &str, server: Era) -> Option<Self> {
         let (object, lifetime) = match server {
             Era::Modern => (result, "ttlMs"),
@@ -106,6 +110,9 @@ impl Begun {
         };
         let fields = Fields::find(object, ["taskId", lifetime]).ok()?;
         let own = fields.string(0).ok()??.into_owned();
+        if own.len() > LONGEST_ID {
+            return None;
+        }
         let milliseconds = fields.raw(1).and_then(|raw| raw.parse().ok());
         Some(Self { own, lifetime: milliseconds.map(Duration::from_millis) })
     }
@@ -175,6 +182,10 @@ mod tests {
         assert_eq!(Begun::read(legacy, Era::Legacy), Some(Begun { own: "b".into(), lifetime: None }));
         assert_eq!(Begun::read(legacy, Era::Legacy).unwrap().lifetime(), LONGEST);
         assert_eq!(Begun::read(r#"{"content":[]}"#, Era::Legacy), None);
+        let forever = r#"{"taskId":"c","ttlMs":18446744073709551615}"#;
+        assert_eq!(Begun::read(forever, Era::Modern).unwrap().lifetime(), LONGEST);
+        let huge = format!(r#"{{"taskId":"{}"}}"#, "d".repeat(LONGEST_ID + 1));
+        assert_eq!(Begun::read(&huge, Era::Modern), None);
     }
 
     #[test]
