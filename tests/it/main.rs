@@ -54,6 +54,8 @@ mod sessions;
 #[cfg(test)]
 mod target;
 #[cfg(test)]
+mod tasks;
+#[cfg(test)]
 mod upstream_connections;
 #[cfg(test)]
 mod upstream_rust;

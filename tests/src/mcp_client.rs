@@ -164,12 +164,13 @@ impl ModernClient {
 }
 
 /// The headers that repeat the body (2026-07-28, basic/transports): version,
-/// method, and the name of what is called, fetched or read.
+/// method, and the name of what is called, fetched, read or waited for.
 fn modern_headers(method: &str, params: &str) -> Result<Vec<(&'static str, String)>> {
     let mut headers = vec![("mcp-protocol-version", MODERN.to_owned()), ("mcp-method", method.to_owned())];
     let field = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return Ok(headers),
     };
     let fields: serde_json::Value = serde_json::from_str(params)?;

@@ -4,5 +4,8 @@
 pub(crate) mod asked;
 pub(crate) mod declared;
 pub(crate) mod input;
+pub(crate) mod live_tasks;
 pub(crate) mod state;
 pub(crate) mod suspended;
+pub(crate) mod task;
+pub(crate) mod task_ids;

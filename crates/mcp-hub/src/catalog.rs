@@ -3,8 +3,9 @@
 //! [`lists`] keeps what each server instance listed, warm; [`view`] is what
 //! one profile shows of it to one caller, already serialised; [`names`] gives
 //! every entry a name that all clients accept; [`seed`] shows a new caller what
-//! the hub itself was told.
+//! the hub itself was told; [`skill`] is what a profile shows of skills.
 
+mod app;
 pub(crate) mod cell;
 pub(crate) mod fetch;
 mod gzip;
@@ -15,6 +16,7 @@ pub(crate) mod names;
 pub(crate) mod page;
 pub(crate) mod resources;
 mod seed;
+pub(crate) mod skill;
 pub(crate) mod view;
 
 /// What a server can list.
@@ -24,10 +26,13 @@ pub(crate) enum ListKind {
     Prompts,
     Resources,
     Templates,
+    /// Of an extension (SEP-2640).
+    Skills,
 }
 
 impl ListKind {
-    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Tools, Self::Prompts, Self::Resources, Self::Templates, Self::Skills];
 
     /// The method that asks for the list.
     pub(crate) const fn method(self) -> &'static str {
@@ -36,6 +41,7 @@ impl ListKind {
             Self::Prompts => "prompts/list",
             Self::Resources => "resources/list",
             Self::Templates => "resources/templates/list",
+            Self::Skills => "skills/list",
         }
     }
 
@@ -46,27 +52,33 @@ impl ListKind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
+            Self::Skills => "skills",
         }
     }
 
-    /// The server capability without which the list is empty.
-    pub(crate) const fn capability(self) -> &'static str {
+    /// Whether a server that greets so has such a list.
+    pub(crate) fn is_offered(self, greeting: &Greeting) -> bool {
         match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources | Self::Templates => "resources",
+            Self::Tools => greeting.has_capability("tools"),
+            Self::Prompts => greeting.has_capability("prompts"),
+            Self::Resources | Self::Templates => greeting.has_capability("resources"),
+            Self::Skills => greeting.has_extension(SKILLS),
         }
     }
 
-    /// The notification that says the list is another one now.
+    /// The notification that says the list is another one now. Skills are
+    /// resources, and have none of their own.
     pub(crate) const fn changed(self) -> &'static str {
         match self {
             Self::Tools => "notifications/tools/list_changed",
             Self::Prompts => "notifications/prompts/list_changed",
-            Self::Resources | Self::Templates => "notifications/resources/list_changed",
+            Self::Resources | Self::Templates | Self::Skills => "notifications/resources/list_changed",
         }
     }
 }
+
+/// The extension by which servers serve skills (SEP-2640).
+pub(crate) const SKILLS: &str = "io.modelcontextprotocol/skills";
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,10 +91,9 @@ use trunkline_web::Tasks;
 
 use self::cell::ListCell;
 use self::lists::ServerLists;
-use self::view::has_capability;
 use crate::downstream::subscriber::Subscriber;
 use crate::upstream::pool::{Lease, Upstreams};
-use crate::upstream::{self, Era, InstanceKey, UpstreamError};
+use crate::upstream::{self, Era, Greeting, InstanceKey, UpstreamError};
 
 /// Cells that nobody used for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -276,9 +287,15 @@ async fn ask_for_all(lease: &Lease, permit: &Permit) -> Result<ServerLists, Upst
     let greeting = Arc::new(lease.greeting().clone());
     let mut lists = ServerLists::empty(Arc::clone(&greeting));
     for kind in ListKind::ALL {
-        if has_capability(&greeting.capabilities, kind.capability()) {
-            let entries = fetch::fetch(lease, permit, kind).await?;
-            lists.put(kind, Arc::new(entries));
+        if kind.is_offered(&greeting) {
+            match fetch::fetch(lease, permit, kind).await {
+                Ok(entries) => lists.put(kind, Arc::new(entries)),
+                // What goes wrong with an extension does not cost the rest.
+                Err(error @ UpstreamError::Protocol { .. }) if kind == ListKind::Skills => {
+                    tracing::warn!(server = %lease.spec().name, %error, "the skills of a server could not be had");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(lists)

@@ -27,6 +27,7 @@ use trunkline_web::{Egress, Tasks};
 use url::Url;
 use uuid::Uuid;
 
+use crate::bridge::live_tasks::LiveTasks;
 use crate::bridge::suspended::Suspended;
 use crate::catalog::page::Listings;
 use crate::catalog::{Catalog, ListChanged};
@@ -64,7 +65,7 @@ pub struct Parts {
     pub resource: Arc<Resource>,
     /// Seals session ids.
     pub session_sealer: Sealer,
-    /// Seals what servers want to get back from clients.
+    /// Seals what servers want to get back from clients, and ids of tasks.
     pub state_sealer: Sealer,
     pub clock: Arc<dyn Clock>,
     pub egress: Egress,
@@ -93,7 +94,9 @@ pub struct Hub {
     pub(crate) sessions: Sessions,
     /// Calls that wait for answers of their clients.
     pub(crate) suspended: Suspended,
-    /// Seals what servers want to get back from clients.
+    /// Tasks that callers have begun.
+    pub(crate) live_tasks: LiveTasks,
+    /// Seals what servers want to get back from clients, and ids of tasks.
     pub(crate) state_sealer: Sealer,
     pub(crate) subscribers: Arc<Subscribers>,
     pub(crate) subscriptions: Subscriptions,
@@ -138,6 +141,7 @@ impl Hub {
         let hub = Arc::new(Self {
             sessions: Sessions::new(parts.session_sealer, Arc::clone(&parts.clock), Arc::clone(&subscribers)),
             suspended: Suspended::default(),
+            live_tasks: LiveTasks::default(),
             state_sealer: parts.state_sealer,
             guard: parts.guard,
             resource: parts.resource,

@@ -13,7 +13,7 @@ pub(crate) use fields::unquote;
 pub use fields::{FieldFault, Fields, may_have_meta};
 pub use members::{members, without};
 pub use message::{Kind, Message, ParseFault};
-pub use splice::{splice, splice_into, text};
+pub use splice::{cut, member, splice, splice_into, text};
 
 /// Codes of JSON-RPC 2.0 section 5.1 and of the MCP specification.
 pub mod code {

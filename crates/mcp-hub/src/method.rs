@@ -2,10 +2,14 @@
 
 mod asking;
 mod call;
+mod capability;
 mod complete;
 mod conclude;
+mod extension;
+mod follow_tasks;
 mod forward;
 mod greet;
+mod hidden_task;
 mod list;
 mod listen;
 mod logging;
@@ -16,8 +20,11 @@ mod patiently;
 mod prompt;
 mod relay;
 mod resource;
+mod skills;
 mod subscribe;
 mod suspend;
+mod task;
+mod task_list;
 mod url_elicitation;
 
 use std::sync::{Arc, OnceLock};
@@ -162,20 +169,30 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
         "resources/templates/list" => list::answer(&request, ListKind::Templates).await,
         "prompts/get" => Box::pin(prompt::answer(&request)).await,
         "resources/read" => Box::pin(resource::read(&request)).await,
+        "skills/list" | "skills/get" | "resources/directory/read" => {
+            Box::pin(skills::answer(&request, method)).await
+        }
         "completion/complete" => Box::pin(complete::answer(&request)).await,
+        "tasks/get" | "tasks/cancel" => Box::pin(task::answer(&request, method)).await,
+        "tasks/update" if modern => Box::pin(task::answer(&request, method)).await,
+        "tasks/result" if !modern => Box::pin(task::answer(&request, method)).await,
+        "tasks/list" if !modern => Box::pin(task_list::answer(&request)).await,
         "server/discover" if modern => greet::discover(&request),
         "ping" if !modern => Answer::result(request.id(), &b"{}"[..]),
         "resources/subscribe" if !modern => Box::pin(subscribe::subscribe(&request)).await,
         "resources/unsubscribe" if !modern => subscribe::unsubscribe(&request),
         "logging/setLevel" if !modern => logging::set_level(&request),
-        _ => unknown_method(&request, method),
+        _ => Box::pin(extension::answer(&request, method)).await,
     }
 }
 
 fn unknown_method(request: &Request, method: &str) -> Answer {
-    let status = if request.era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let error = RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}")).status(status);
-    request.refuse(Reason::BadRequest, None, &error)
+    request.refuse(Reason::BadRequest, None, &method_not_found(request.era, method))
+}
+
+fn method_not_found(era: Era, method: &str) -> RpcError {
+    let status = if era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    RpcError::new(code::METHOD_NOT_FOUND, format!("Method not found: {method}")).status(status)
 }
 
 pub(crate) use greet::initialize;

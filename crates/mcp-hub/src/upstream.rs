@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use trunkline_model::{Identity, ServerName};
 use trunkline_profiles::Permit;
 
-use crate::jsonrpc::{Kind, Message};
+use crate::jsonrpc::{Fields, Kind, Message};
 
 pub use limits::Limits;
 pub use owner::Owner;
@@ -130,6 +130,24 @@ pub struct Greeting {
     pub server_info: Option<Bytes>,
     /// The `instructions` text as a JSON string, when it gave one.
     pub instructions: Option<Bytes>,
+}
+
+impl Greeting {
+    /// What the server declares under a name, as raw JSON.
+    pub(crate) fn capability(&self, name: &'static str) -> Option<&str> {
+        Fields::find(std::str::from_utf8(&self.capabilities).ok()?, [name]).ok()?.raw(0)
+    }
+
+    pub(crate) fn has_capability(&self, name: &'static str) -> bool {
+        self.capability(name).is_some()
+    }
+
+    /// Whether the server declares the extension (2026-07-28, extensions).
+    pub(crate) fn has_extension(&self, extension: &'static str) -> bool {
+        let extensions = self.capability("extensions");
+        extensions
+            .is_some_and(|raw| Fields::find(raw, [extension]).is_ok_and(|fields| fields.raw(0).is_some()))
+    }
 }
 
 /// What arrives without having been asked for.

@@ -41,6 +41,8 @@ pub enum Kind {
     Prompt,
     /// The target is a resource's URI or a template, also when it is to be completed.
     Resource,
+    /// The server as a whole: it has to be selected, and no filter applies.
+    Server,
 }
 
 /// A request that was refused before a server was known: nobody had signed
@@ -210,6 +212,7 @@ fn decide<'a>(
         Kind::Tool => target.is_some_and(|tool| profile.admits_tool(server, tool)),
         Kind::Prompt => target.is_some_and(|prompt| profile.admits_prompt(server, prompt)),
         Kind::Resource => target.is_some_and(|uri| profile.admits_resource(server, uri)),
+        Kind::Server => true,
     };
     if is_admitted {
         Ok(server)

@@ -84,9 +84,9 @@ pub(crate) fn question(id: &str, method: &str, params: Option<&str>) -> Bytes {
 }
 
 /// A client's answer, under the id that the server gave its question.
-pub(crate) fn reply(server_id: &str, answer: &Message) -> Bytes {
+/// `payload` is its result or error, as the server shall see it.
+pub(crate) fn reply(server_id: &str, answer: &Message, payload: &str) -> Bytes {
     let member = if answer.kind() == crate::jsonrpc::Kind::Error { "error" } else { "result" };
-    let payload = answer.payload().unwrap_or("{}");
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{server_id},\"{member}\":{payload}}}").into()
 }
 
@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_its_bytes_and_gets_the_servers_id() {
-        let reply = reply("\"s1\"", &answer("7"));
+        let answer = answer("7");
+        let reply = reply("\"s1\"", &answer, answer.payload().unwrap());
         assert_eq!(reply, r#"{"jsonrpc":"2.0","id":"s1","result":{"x":1e2}}"#);
         assert_eq!(question("4", "roots/list", None), r#"{"jsonrpc":"2.0","id":4,"method":"roots/list"}"#);
     }

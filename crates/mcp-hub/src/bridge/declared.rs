@@ -6,12 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::jsonrpc::Fields;
 
-/// An extension whose answers the hub cannot relay yet, so that no server is
-/// told of it (2026-07-28, extensions, tasks).
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
-
-/// The capabilities that a server is told of: the client's own, as it wrote
-/// them, less what the hub cannot relay.
+/// The capabilities that a server of the other era, or an older one, is told
+/// of: the client's own, as it wrote them, less what belongs to one era alone.
+/// Tasks that a server asks of its client (2025-11-25) are not relayed, and
+/// the extension is of use only where both sides speak the modern era.
 pub(crate) fn offered(declared: &str) -> Cow<'_, str> {
     // An escape may spell any letter.
     if !declared.contains("tasks") && !declared.contains('\\') {
@@ -23,7 +21,7 @@ pub(crate) fn offered(declared: &str) -> Cow<'_, str> {
     // Tasks of 2025-11-25 are a capability of their own.
     members.shift_remove("tasks");
     if let Some(Value::Object(extensions)) = members.get_mut("extensions") {
-        extensions.shift_remove(TASKS_EXTENSION);
+        extensions.shift_remove(super::task::EXTENSION);
     }
     Cow::Owned(Value::Object(members).to_string())
 }
@@ -61,6 +59,11 @@ pub(crate) fn lacking(declared: &str, method: &str, params: Option<&str>) -> Opt
         // What the hub does not know it cannot judge, and nobody declared it.
         _ => Some("{}"),
     }
+}
+
+/// Whether the client declared the extension (2026-07-28, extensions).
+pub(crate) fn declares_extension(declared: &str, extension: &'static str) -> bool {
+    member(declared, "extensions").is_some_and(|extensions| has(extensions, extension))
 }
 
 fn member<'a>(object: &'a str, name: &'static str) -> Option<&'a str> {

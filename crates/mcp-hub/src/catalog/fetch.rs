@@ -118,7 +118,7 @@ pub(crate) fn error_code(error: &str) -> Option<i64> {
 fn entry(page: &Bytes, kind: ListKind, json: &str) -> Option<Entry> {
     let key = match kind {
         ListKind::Tools | ListKind::Prompts => "name",
-        ListKind::Resources => "uri",
+        ListKind::Resources | ListKind::Skills => "uri",
         ListKind::Templates => "uriTemplate",
     };
     let fields = Fields::find(json, [key, "description"]).ok()?;

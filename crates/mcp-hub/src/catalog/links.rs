@@ -34,6 +34,12 @@ impl Taken {
         self.templates.extend(matcher);
     }
 
+    /// How the profile shows a URI of the server; none where it is the
+    /// server's own.
+    pub(crate) fn shown_uri(&self, uri: &str) -> Option<String> {
+        (self.uris.contains(uri) || self.fits(uri)).then(|| qualified(&self.server, uri))
+    }
+
     /// The result of a tool of the server with its links as the profile shows
     /// them, and all else as it stands (2026-07-28, server/tools, "resource
     /// links" and "embedded resources").
@@ -42,8 +48,7 @@ impl Taken {
         let links = links(original).unwrap_or_default();
         let edits: Vec<_> = links
             .into_iter()
-            .filter(|link| self.uris.contains(&link.uri) || self.fits(&link.uri))
-            .map(|link| (link.place, text(&qualified(&self.server, &link.uri))))
+            .filter_map(|link| Some((link.place, text(&self.shown_uri(&link.uri)?))))
             .collect();
         if edits.is_empty() {
             return result;

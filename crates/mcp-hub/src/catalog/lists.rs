@@ -28,6 +28,7 @@ pub(crate) struct ServerLists {
     pub prompts: Arc<Vec<Entry>>,
     pub resources: Arc<Vec<Entry>>,
     pub templates: Arc<Vec<Entry>>,
+    pub skills: Arc<Vec<Entry>>,
 }
 
 impl ServerLists {
@@ -38,7 +39,8 @@ impl ServerLists {
             tools: Arc::clone(&none),
             prompts: Arc::clone(&none),
             resources: Arc::clone(&none),
-            templates: none,
+            templates: Arc::clone(&none),
+            skills: none,
         }
     }
 
@@ -48,6 +50,7 @@ impl ServerLists {
             ListKind::Prompts => &self.prompts,
             ListKind::Resources => &self.resources,
             ListKind::Templates => &self.templates,
+            ListKind::Skills => &self.skills,
         }
     }
 
@@ -57,6 +60,7 @@ impl ServerLists {
             ListKind::Prompts => self.prompts = entries,
             ListKind::Resources => self.resources = entries,
             ListKind::Templates => self.templates = entries,
+            ListKind::Skills => self.skills = entries,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct ResourceTarget {
 pub(crate) struct ResourceIndex {
     listed: HashMap<String, ServerName>,
     templates: Vec<Template>,
+    /// The directories of skills, with the slash at their ends, and whose each is.
+    skills: HashMap<String, ServerName>,
     /// Every server that has resources at all, in the profile's order.
     servers: Vec<ServerName>,
     /// By server, what of it is shown under `trunkline://`; empty for nearly all profiles.
@@ -49,7 +51,7 @@ impl ResourceIndex {
 
     /// Takes a listed URI; gives the URI to show.
     pub(crate) fn add_resource(&mut self, server: &ServerName, uri: &str) -> String {
-        match self.listed.get(uri) {
+        match self.listed.get(uri).or_else(|| self.owner_of_skill(uri)) {
             Some(other) if other != server => {
                 self.taken_of(server).add_uri(uri);
                 qualified(server, uri)
@@ -57,6 +59,17 @@ impl ResourceIndex {
             _ => {
                 self.listed.insert(uri.to_owned(), server.clone());
                 uri.to_owned()
+            }
+        }
+    }
+
+    /// Takes a URI that a server names without listing it.
+    pub(crate) fn add_named(&mut self, server: &ServerName, uri: &str) {
+        match self.listed.get(uri) {
+            Some(other) if other != server => self.taken_of(server).add_uri(uri),
+            Some(_) => {}
+            None => {
+                self.listed.insert(uri.to_owned(), server.clone());
             }
         }
     }
@@ -72,6 +85,35 @@ impl ResourceIndex {
         if taken { qualified(server, template) } else { template.to_owned() }
     }
 
+    /// Takes a listed skill by the URI of its `SKILL.md`; whether its directory
+    /// is an earlier server's, so that all of it is shown under `trunkline://`.
+    pub(crate) fn add_skill(&mut self, server: &ServerName, uri: &str) -> bool {
+        let directory = uri.rfind('/').map_or(uri, |slash| &uri[..=slash]);
+        // Who lists a file of it without calling it a skill has it too.
+        let lists =
+            |(listed, owner): (&String, &ServerName)| owner != server && listed.starts_with(directory);
+        let is_listed = self.listed.iter().any(lists);
+        let is_taken = is_listed || self.skills.get(directory).is_some_and(|owner| owner != server);
+        if is_taken {
+            let files = Glob::new(&format!("{}*", globset::escape(directory))).ok();
+            self.taken_of(server).add_template(files.map(|glob| glob.compile_matcher()));
+        } else {
+            self.skills.insert(directory.to_owned(), server.clone());
+        }
+        is_taken
+    }
+
+    /// The server of the skill that a file or a directory is of.
+    fn owner_of_skill(&self, uri: &str) -> Option<&ServerName> {
+        if self.skills.is_empty() {
+            return None;
+        }
+        // The directory itself has no slash at its end.
+        let whole = self.skills.get(&format!("{uri}/"));
+        let within = || uri.rmatch_indices('/').find_map(|(slash, _)| self.skills.get(&uri[..=slash]));
+        whole.or_else(within)
+    }
+
     fn taken_of(&mut self, server: &ServerName) -> &mut Taken {
         self.taken.entry(server.clone()).or_insert_with(|| Taken::of(server))
     }
@@ -82,8 +124,13 @@ impl ResourceIndex {
         self.taken.remove(server).map(Arc::new)
     }
 
-    /// The server of a URI: the one it names, the one that lists it, the first
-    /// whose template it fits, or the only one there is.
+    /// Whether a server lists, or names, this very URI.
+    pub(crate) fn lists(&self, uri: &str) -> bool {
+        self.listed.contains_key(uri)
+    }
+
+    /// The server of a URI: the one it names, the one that lists it, or the
+    /// skill that it is of, the first whose template it fits, or the only one there is.
     pub(crate) fn resolve(&self, uri: &str) -> Option<ResourceTarget> {
         let target = |server: &ServerName, uri: &str| {
             Some(ResourceTarget { server: server.clone(), uri: uri.to_owned() })
@@ -93,7 +140,7 @@ impl ResourceIndex {
         {
             return target(server, own);
         }
-        if let Some(server) = self.listed.get(uri) {
+        if let Some(server) = self.listed.get(uri).or_else(|| self.owner_of_skill(uri)) {
             return target(server, uri);
         }
         let fits = |template: &&Template| {
@@ -122,7 +169,7 @@ impl ResourceIndex {
     }
 }
 
-pub(super) fn qualified(server: &ServerName, uri: &str) -> String {
+pub(crate) fn qualified(server: &ServerName, uri: &str) -> String {
     format!("{SCHEME}{server}/{uri}")
 }
 
@@ -168,5 +215,24 @@ mod tests {
         );
         assert_eq!(owner("demo://nobody"), Some(("a".into(), "demo://nobody".into())));
         assert_eq!(owner("other://x"), None, "no server is asked for what could be anybody's");
+    }
+
+    #[test]
+    fn a_file_of_a_skill_is_its_servers_listed_or_not() {
+        let (a, b) = (server("a"), server("b"));
+        let mut index = ResourceIndex::default();
+        index.add_server(&a);
+        index.add_server(&b);
+        assert!(!index.add_skill(&a, "skill://greeting/SKILL.md"));
+        assert!(!index.add_skill(&b, "skill://other/SKILL.md"));
+        assert!(index.add_skill(&b, "skill://greeting/SKILL.md"), "an earlier server has it");
+        let owner = |uri: &str| index.resolve(uri).map(|target| target.server.to_string());
+        assert_eq!(owner("skill://greeting/references/a.md").as_deref(), Some("a"));
+        assert_eq!(owner("skill://other").as_deref(), Some("b"));
+        assert_eq!(owner("trunkline://b/skill://greeting/SKILL.md").as_deref(), Some("b"));
+        assert_eq!(owner("skill://unknown/SKILL.md"), None);
+        assert_eq!(index.add_resource(&b, "skill://greeting/x"), "trunkline://b/skill://greeting/x");
+        index.add_resource(&a, "skill://plain/SKILL.md");
+        assert!(index.add_skill(&b, "skill://plain/SKILL.md"), "what is read there is the earlier server's");
     }
 }

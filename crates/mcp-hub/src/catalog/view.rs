@@ -8,6 +8,7 @@ use trunkline_model::{Selection, ServerName};
 use trunkline_profiles::EffectiveProfile;
 
 use super::ListKind;
+use super::app;
 use super::cell::{ListCell, Phase};
 use super::links::Taken;
 use super::lists::{Entry, ServerLists};
@@ -15,8 +16,9 @@ use super::mirrored::{self, Mirrored};
 use super::names::Names;
 use super::page::{Listing, Listings, Tail};
 use super::resources::{ResourceIndex, ResourceTarget};
+use super::skill;
 use crate::jsonrpc::{Fields, splice, text};
-use crate::upstream::Era;
+use crate::upstream::{Era, Greeting};
 
 const GAPS: &str = "\"io.trunkline/servers\"";
 
@@ -30,6 +32,8 @@ pub(crate) struct Target {
     pub description: Option<String>,
     /// Arguments that the server wants in headers too.
     pub mirrored: Vec<Mirrored>,
+    /// Whether the server, of the legacy era, runs it only as a task.
+    pub needs_task: bool,
     /// Where the profile shows resources of the server under other URIs than
     /// the server links to.
     links: Option<Arc<Taken>>,
@@ -39,7 +43,14 @@ impl Target {
     /// What is called before its server has said anything of it.
     pub(crate) fn unlisted(server: &ServerName, own: &str) -> Arc<Self> {
         let (server, own) = (server.clone(), own.to_owned());
-        Arc::new(Self { server, own, description: None, mirrored: Vec::new(), links: None })
+        Arc::new(Self {
+            server,
+            own,
+            description: None,
+            mirrored: Vec::new(),
+            needs_task: false,
+            links: None,
+        })
     }
 
     /// A result with its links as the profile shows them; the same bytes for
@@ -63,11 +74,11 @@ pub(crate) struct Gap {
 /// One profile's catalogue for one caller.
 #[derive(Debug, Default)]
 pub(crate) struct View {
-    listings: [Listing; 4],
+    listings: [Listing; 5],
     tools: HashMap<String, Arc<Target>>,
     prompts: HashMap<String, Arc<Target>>,
     resources: ResourceIndex,
-    pub greetings: Vec<(ServerName, Arc<crate::upstream::Greeting>)>,
+    pub greetings: Vec<(ServerName, Arc<Greeting>)>,
     pub gaps: Vec<Gap>,
     /// What the lists' `_meta` says of the gaps.
     label: Option<String>,
@@ -81,7 +92,7 @@ impl View {
     }
 
     /// A digest of the entries of each list.
-    pub(crate) fn digests(&self) -> [u64; 4] {
+    pub(crate) fn digests(&self) -> [u64; 5] {
         self.listings.each_ref().map(Listing::digest)
     }
 
@@ -89,8 +100,18 @@ impl View {
         self.tools.get(name)
     }
 
+    /// The tool with the server's own name `own`.
+    pub(crate) fn tool_of(&self, server: &ServerName, own: &str) -> Option<&Arc<Target>> {
+        self.tools.values().find(|target| target.server == *server && target.own == own)
+    }
+
     pub(crate) fn prompt(&self, name: &str) -> Option<&Arc<Target>> {
         self.prompts.get(name)
+    }
+
+    /// Whether a server lists, or names, a resource under this URI.
+    pub(crate) fn lists_resource(&self, uri: &str) -> bool {
+        self.resources.lists(uri)
     }
 
     pub(crate) fn resource(&self, uri: &str) -> Option<ResourceTarget> {
@@ -128,7 +149,7 @@ struct Builder<'a> {
     transparent: bool,
     tool_names: Names,
     prompt_names: Names,
-    entries: [Vec<Bytes>; 4],
+    entries: [Vec<Bytes>; 5],
     view: View,
 }
 
@@ -158,6 +179,8 @@ impl<'a> Builder<'a> {
         let Some((_, selection)) = self.profile.servers().find(|(name, _)| *name == server) else { return };
         self.view.greetings.push((server.clone(), Arc::clone(&lists.greeting)));
         self.add_resources(server, &lists);
+        self.add_skills(server, &lists);
+        self.add_apps(server, &lists);
         let links = self.view.resources.take_taken(server);
         self.add_tools(server, selection, &lists, links.as_ref());
         self.add_prompts(server, selection, &lists);
@@ -170,6 +193,7 @@ impl<'a> Builder<'a> {
         lists: &ServerLists,
         links: Option<&Arc<Taken>>,
     ) {
+        let runs_tasks = runs_tasks(&lists.greeting);
         for entry in lists.tools.iter() {
             if !self.profile.admits_tool(server, &entry.key) {
                 continue;
@@ -177,8 +201,18 @@ impl<'a> Builder<'a> {
             let shown = selection.rename.get(&entry.key).unwrap_or(&entry.key);
             let name = self.name(ListKind::Tools, server, selection, &entry.key, shown);
             let words = selection.overrides.get(&entry.key).and_then(|change| change.description.as_deref());
-            self.entries[ListKind::Tools as usize].push(shown_as(entry, &name, words));
-            self.view.tools.insert(name, target(server, entry, links.cloned()));
+            let mut edits = edits_of(entry, &name, words);
+            if let Some(links) = links {
+                edits.extend(
+                    app::resources_of(&entry.json)
+                        .into_iter()
+                        .filter_map(|(place, uri)| Some((place, text(&links.shown_uri(&uri)?)))),
+                );
+            }
+            self.entries[ListKind::Tools as usize].push(edited(entry, edits));
+            let mut target = target(server, entry, links.cloned());
+            target.needs_task = runs_tasks && needs_task(&entry.json);
+            self.view.tools.insert(name, Arc::new(target));
         }
     }
 
@@ -188,26 +222,45 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let name = self.name(ListKind::Prompts, server, selection, &entry.key, &entry.key);
-            self.entries[ListKind::Prompts as usize].push(shown_as(entry, &name, None));
-            self.view.prompts.insert(name, target(server, entry, None));
+            self.entries[ListKind::Prompts as usize].push(shown_as(entry, &name));
+            self.view.prompts.insert(name, Arc::new(target(server, entry, None)));
         }
     }
 
     fn add_resources(&mut self, server: &ServerName, lists: &ServerLists) {
-        if has_capability(&lists.greeting.capabilities, "resources") {
+        if lists.greeting.has_capability("resources") {
             self.view.resources.add_server(server);
         }
         for entry in lists.resources.iter() {
             if self.profile.admits_resource(server, &entry.key) {
                 let uri = self.view.resources.add_resource(server, &entry.key);
-                self.entries[ListKind::Resources as usize].push(shown_as(entry, &uri, None));
+                self.entries[ListKind::Resources as usize].push(shown_as(entry, &uri));
             }
         }
         for entry in lists.templates.iter() {
             if self.profile.admits_resource(server, &entry.key) {
                 let uri = self.view.resources.add_template(server, &entry.key);
-                self.entries[ListKind::Templates as usize].push(shown_as(entry, &uri, None));
+                self.entries[ListKind::Templates as usize].push(shown_as(entry, &uri));
             }
+        }
+    }
+
+    fn add_apps(&mut self, server: &ServerName, lists: &ServerLists) {
+        for entry in lists.tools.iter().filter(|entry| self.profile.admits_tool(server, &entry.key)) {
+            for (_, uri) in app::resources_of(&entry.json) {
+                self.view.resources.add_named(server, &uri);
+            }
+        }
+    }
+
+    fn add_skills(&mut self, server: &ServerName, lists: &ServerLists) {
+        for entry in lists.skills.iter() {
+            if !self.profile.admits_resource(server, &entry.key) {
+                continue;
+            }
+            let is_taken = self.view.resources.add_skill(server, &entry.key);
+            let shown = is_taken.then(|| skill::qualified(&entry.json, server)).flatten();
+            self.entries[ListKind::Skills as usize].push(shown.unwrap_or_else(|| entry.json.clone()));
         }
     }
 
@@ -236,12 +289,32 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Arc<Target> {
+fn target(server: &ServerName, entry: &Entry, links: Option<Arc<Taken>>) -> Target {
     let description =
         entry.description_range.clone().and_then(|range| serde_json::from_slice(&entry.json[range]).ok());
     // Invalid annotations ask for nothing where they do not exclude the tool.
     let mirrored = mirrored::of_tool(&entry.json).unwrap_or_default();
-    Arc::new(Target { server: server.clone(), own: entry.key.clone(), description, mirrored, links })
+    let (server, own) = (server.clone(), entry.key.clone());
+    Target { server, own, description, mirrored, needs_task: false, links }
+}
+
+/// Whether the server can be asked to run tools as tasks (2025-11-25,
+/// basic/utilities/tasks, "capabilities").
+fn runs_tasks(greeting: &Greeting) -> bool {
+    let within = |object, name| Fields::find(object, [name]).ok()?.raw(0);
+    let tools = greeting
+        .capability("tasks")
+        .and_then(|tasks| within(tasks, "requests"))
+        .and_then(|requests| within(requests, "tools"));
+    greeting.era == Era::Legacy && tools.is_some_and(|tools| within(tools, "call").is_some())
+}
+
+/// Whether a tool runs only as a task (2025-11-25, server/tools).
+fn needs_task(tool: &[u8]) -> bool {
+    let tool = std::str::from_utf8(tool).unwrap_or_default();
+    let execution = Fields::find(tool, ["execution"]).ok().and_then(|fields| fields.raw(0));
+    let support = execution.and_then(|raw| Fields::find(raw, ["taskSupport"]).ok()?.raw(0));
+    support == Some("\"required\"")
 }
 
 fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {
@@ -267,14 +340,19 @@ fn labelled(gaps: &[Gap]) -> Option<String> {
     (!labels.is_empty()).then(|| [GAPS, ":{", &labels.join(","), "}"].concat())
 }
 
-/// The entry as the server wrote it, but for its key and, where the profile
-/// says so, its description.
-fn shown_as(entry: &Entry, key: &str, description: Option<&str>) -> Bytes {
-    if key == entry.key && description.is_none() {
-        return entry.json.clone();
+/// The entry as the server wrote it, but for its key.
+fn shown_as(entry: &Entry, key: &str) -> Bytes {
+    edited(entry, edits_of(entry, key, None))
+}
+
+type Edits = Vec<(std::ops::Range<usize>, String)>;
+
+/// What changes in an entry: its key and, where the profile says so, its description.
+fn edits_of(entry: &Entry, key: &str, description: Option<&str>) -> Edits {
+    let mut edits = Edits::new();
+    if key != entry.key {
+        edits.push((entry.key_range.clone(), text(key)));
     }
-    let json = std::str::from_utf8(&entry.json).unwrap_or_default();
-    let mut edits = vec![(entry.key_range.clone(), text(key))];
     if let Some(words) = description {
         match &entry.description_range {
             Some(range) => edits.push((range.clone(), text(words))),
@@ -284,13 +362,15 @@ fn shown_as(entry: &Entry, key: &str, description: Option<&str>) -> Bytes {
             )),
         }
     }
+    edits
+}
+
+fn edited(entry: &Entry, mut edits: Edits) -> Bytes {
+    if edits.is_empty() {
+        return entry.json.clone();
+    }
+    let json = std::str::from_utf8(&entry.json).unwrap_or_default();
     edits.sort_by_key(|(range, _)| range.start);
     let edits: Vec<_> = edits.iter().map(|(range, new)| (range.clone(), new.as_str())).collect();
     Bytes::from(splice(json, &edits))
-}
-
-/// Whether a raw `capabilities` object has a member of that name.
-pub(crate) fn has_capability(capabilities: &[u8], name: &'static str) -> bool {
-    std::str::from_utf8(capabilities)
-        .is_ok_and(|object| Fields::find(object, [name]).is_ok_and(|fields| fields.raw(0).is_some()))
 }

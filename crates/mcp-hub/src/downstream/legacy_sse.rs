@@ -151,7 +151,7 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, place:
     let Some(place) = place else {
         match (request.message.kind(), &request.session) {
             (Kind::Result | Kind::Error, Some(session)) => session.asked.answer(request.message),
-            _ => method::take_notification(&request),
+            _ => method::take_notification(&request).await,
         }
         return;
     };

@@ -12,7 +12,7 @@ use crate::upstream::handshake::MODERN_VERSION;
 
 pub(crate) const VERSION_HEADER: &str = "mcp-protocol-version";
 const METHOD_HEADER: &str = "mcp-method";
-const NAME_HEADER: &str = "mcp-name";
+pub(crate) const NAME_HEADER: &str = "mcp-name";
 /// What marks a header value that is not plain ASCII: `=?base64?…?=`.
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
 
@@ -45,14 +45,14 @@ fn body_version(message: &Message) -> Option<String> {
 /// [`RpcError`] with the code and HTTP status that the specification gives.
 pub(crate) fn check(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> {
     let params = message.payload().unwrap_or("{}");
-    let fields =
-        Fields::find(params, ["_meta", "name", "uri"]).map_err(|fault| invalid(&fault.to_string()))?;
+    let named = name_member(message);
+    let fields = Fields::find(params, ["_meta", named.unwrap_or("name")])
+        .map_err(|fault| invalid(&fault.to_string()))?;
     let members = fields.raw(0).ok_or_else(|| invalid("every request needs \"_meta\" in its params"))?;
     check_version(headers, members)?;
     check_method(headers, message)?;
-    if let Some(member) = name_member(message) {
-        let index = if member == "name" { 1 } else { 2 };
-        let body = fields.string(index).map_err(|fault| invalid(&fault.to_string()))?;
+    if let Some(member) = named {
+        let body = fields.string(1).map_err(|fault| invalid(&fault.to_string()))?;
         let body = body.ok_or_else(|| invalid(&format!("params need a \"{member}\"")))?;
         let header = one(headers, NAME_HEADER)?.ok_or_else(|| missing("Mcp-Name"))?;
         check_name(&header, member, &body)?;
@@ -89,6 +89,8 @@ fn name_member(message: &Message) -> Option<&'static str> {
     match message.method()? {
         "tools/call" | "prompts/get" => Some("name"),
         "resources/read" => Some("uri"),
+        // Of the extension (SEP-2663, "routing headers").
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
         _ => None,
     }
 }
@@ -128,9 +130,13 @@ fn check_method(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> 
     }
 }
 
-/// The headers that repeat arguments of a tool.
-pub(crate) fn param_headers(headers: &HeaderMap) -> HeaderMap {
-    let of_params = |name: &HeaderName| name.as_str().starts_with(mirrored::PREFIX);
+/// The headers that repeat arguments of a tool, and the name in a message of
+/// which the hub does not know what it repeats.
+pub(crate) fn param_headers(headers: &HeaderMap, message: &Message) -> HeaderMap {
+    let passes_name = name_member(message).is_none();
+    let of_params = |name: &HeaderName| {
+        name.as_str().starts_with(mirrored::PREFIX) || (passes_name && name.as_str() == NAME_HEADER)
+    };
     headers
         .iter()
         .filter(|(name, _)| of_params(name))
@@ -220,6 +226,21 @@ mod tests {
             request(META, &[("mcp-protocol-version", "2027-01-01"), METHOD, NAME]),
             Err(code::HEADER_MISMATCH)
         );
+    }
+
+    #[test]
+    fn the_header_of_a_request_about_a_task_repeats_its_id() {
+        let ask = |name: &'static str| {
+            let params = format!(r#"{{"taskId":"a","_meta":{META}}}"#);
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{params}}}"#);
+            let headers = [VERSION, ("mcp-method", "tasks/get"), ("mcp-name", name)];
+            let headers =
+                headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let message = Message::parse(Bytes::from(body)).unwrap();
+            check(&headers.into_iter().collect(), &message).map_err(|error| error.code)
+        };
+        assert_eq!(ask("a"), Ok(()));
+        assert_eq!(ask("b"), Err(code::HEADER_MISMATCH));
     }
 
     #[test]

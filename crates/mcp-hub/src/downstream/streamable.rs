@@ -94,6 +94,8 @@ async fn post_modern(
         Kind::Notification => {
             // Claude Code posts notifications/cancelled without Mcp-Method; a
             // modern request is cancelled by closing its stream.
+            let request = request(entry, message, Era::Modern, None, accepts);
+            method::take_notification(&request).await;
             return Ok(Answer::Accepted);
         }
         Kind::Result | Kind::Error => {
@@ -106,7 +108,7 @@ async fn post_modern(
         return Err(entry.refuse(Some(&message), &error));
     }
     let mut request = request(entry, message, Era::Modern, None, accepts);
-    request.param_headers = modern::param_headers(headers);
+    request.param_headers = modern::param_headers(headers, &request.message);
     if request.message.method() == Some("subscriptions/listen") {
         return Err(listen(&Arc::new(request)));
     }
@@ -157,7 +159,7 @@ async fn post_legacy(
     match request.message.kind() {
         Kind::Request => Ok(method::dispatch(request).await),
         Kind::Notification => {
-            method::take_notification(&request);
+            method::take_notification(&request).await;
             Ok(Answer::Accepted)
         }
         Kind::Result | Kind::Error => {

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use trunkline_model::ServerName;
+use trunkline_model::{Caller, ServerName};
 
 use super::Hub;
 use super::subscriptions::UPDATED;
 use super::views::ViewCell;
-use crate::catalog::{ListChanged, ListKind, view};
+use crate::bridge::{task, task_ids};
+use crate::catalog::{ListChanged, ListKind};
 use crate::downstream::subscriber::Subscriber;
+use crate::jsonrpc::{Fields, splice};
 use crate::method::Request;
 use crate::upstream::{self, Era, InstanceKey, Outgoing, Scope, ServerEvent};
 
@@ -24,7 +26,7 @@ impl Hub {
     pub(crate) fn spread_log_level(self: &Arc<Self>, request: &Arc<Request>) {
         let cell = self.view_cell(request);
         for (server, greeting) in &cell.current().greetings {
-            let logs = view::has_capability(&greeting.capabilities, "logging");
+            let logs = greeting.has_capability("logging");
             if logs && greeting.era == Era::Legacy {
                 let (hub, request, server) = (Arc::clone(self), Arc::clone(request), server.clone());
                 self.tasks.spawn(async move { hub.send_log_level(&server, &request).await });
@@ -73,9 +75,12 @@ pub(super) async fn hear(hub: Arc<Hub>, mut arriving: mpsc::Receiver<(InstanceKe
     }
 }
 
+/// How a server tells that a task has changed (2025-11-25, basic/utilities/tasks).
+const TASK_STATUS: &str = "notifications/tasks/status";
+
 /// Whether a notification is about an instance, whatever request was under way.
 pub(crate) fn is_of_instance(method: &str) -> bool {
-    method == UPDATED || ListKind::ALL.iter().any(|kind| kind.changed() == method)
+    method == UPDATED || method == TASK_STATUS || ListKind::ALL.iter().any(|kind| kind.changed() == method)
 }
 
 impl Hub {
@@ -83,18 +88,64 @@ impl Hub {
     pub(crate) fn heard(self: &Arc<Self>, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         match message.method() {
             Some(UPDATED) => self.resource_updated(key, message),
+            Some(TASK_STATUS) => self.tell_of_task(key, message),
             Some(method) if is_of_instance(method) => self.lists_changed(key, method),
             _ => self.pass_on(key, message),
         }
+    }
+
+    /// Gives what is about a task to the sessions of whoever began it, under
+    /// the id that they know. Nobody else may learn of it.
+    fn tell_of_task(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        let (Some(params), Some(own)) = (message.payload(), task::named_by(message)) else { return };
+        for known in self.live_tasks.at(key, &own) {
+            let Some(params) = task_ids::replaced(params, &own, &known.id) else { continue };
+            let method = crate::jsonrpc::text(message.method().unwrap_or_default());
+            let told =
+                Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method},\"params\":{params}}}"));
+            let is_log = message.method() == Some("notifications/message");
+            self.tell_caller(&known.caller, &told, |level| {
+                !is_log || crate::method::passes_number(message.payload(), level)
+            });
+        }
+    }
+
+    /// Gives the progress of a task to whoever began it, under the token that
+    /// its call had. All other progress was of a request that is over.
+    fn tell_progress(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
+        let Some(params) = message.payload() else { return };
+        let Ok(fields) = Fields::find(params, ["progressToken"]) else { return };
+        let number = fields.raw(0).and_then(|raw| raw.parse().ok());
+        let progress = number.and_then(|number| self.live_tasks.progress(key, number));
+        let (Some(progress), Some(place)) = (progress, fields.range(0)) else { return };
+        let params = splice(params, &[(place, &progress.token)]);
+        let params = task_ids::replaced(&params, &progress.own, &progress.task.id).unwrap_or(params);
+        let told =
+            format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}");
+        self.tell_caller(&progress.task.caller, &Bytes::from(told), |_| true);
+    }
+
+    /// Tells the sessions of a caller whose log level suits.
+    fn tell_caller(&self, caller: &Caller, told: &Bytes, suits: impl Fn(u8) -> bool) {
+        self.subscribers.each(|subscriber| {
+            let is_callers = subscriber.session.is_some() && subscriber.caller == *caller;
+            if is_callers && suits(subscriber.log_level()) {
+                subscriber.push(told.clone());
+            }
+        });
     }
 
     /// Gives a notification to the legacy sessions that the instance serves.
     fn pass_on(&self, key: &InstanceKey, message: &crate::jsonrpc::Message) {
         let is_log = match message.method() {
             Some("notifications/message") => true,
-            Some("notifications/progress" | "notifications/cancelled") => return,
+            Some("notifications/progress") => return self.tell_progress(key, message),
+            Some("notifications/cancelled") => return,
             _ => false,
         };
+        if task::named_by(message).is_some() {
+            return self.tell_of_task(key, message);
+        }
         let settings = self.settings.load();
         self.subscribers.each(|subscriber| {
             let concerned = subscriber.session.is_some()
@@ -182,6 +233,7 @@ pub(super) async fn sweep(hub: Arc<Hub>) {
         minute.tick().await;
         hub.sweep_sessions();
         hub.suspended.sweep();
+        hub.live_tasks.sweep();
         hub.sweep_subscriptions();
         // Before the lists: a view in use keeps those that it is made of.
         hub.sweep_views();

@@ -35,7 +35,7 @@ impl Hub {
         session.subscriber.push(question(&open.id, method, asked.payload()));
         self.tasks.spawn_until_stop(async move {
             match tokio::time::timeout(PATIENCE, open.answer()).await {
-                Ok(Some(answer)) => to.send(reply(id_of(&asked), &answer)),
+                Ok(Some(answer)) => to.send(reply(id_of(&asked), &answer, answer.payload().unwrap_or("{}"))),
                 Ok(None) | Err(_) => to.refuse(&asked),
             }
         });

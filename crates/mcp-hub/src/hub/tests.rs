@@ -1,7 +1,9 @@
 //! What happens by itself, under a clock that tests move.
 
+mod extensions;
 mod links;
 mod own_lists;
+mod tasks;
 mod warm;
 
 use std::sync::Arc;

@@ -51,7 +51,7 @@ pub(super) struct ViewCell {
     last_used: AtomicI64,
     /// The lists as they were when those who listen were told last, or when
     /// they were first looked at.
-    told: Mutex<Option<[u64; 4]>>,
+    told: Mutex<Option<[u64; 5]>>,
 }
 
 impl ViewCell {
@@ -71,7 +71,7 @@ impl ViewCell {
         if self.cells.iter().all(|list| list.has_lists()) { known } else { ListKind::ALL.to_vec() }
     }
 
-    fn told(&self) -> MutexGuard<'_, Option<[u64; 4]>> {
+    fn told(&self) -> MutexGuard<'_, Option<[u64; 5]>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

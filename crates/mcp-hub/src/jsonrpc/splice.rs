@@ -22,6 +22,28 @@ pub fn splice_into(result: &mut String, original: &str, edits: &[(Range<usize>, 
     result.push_str(&original[position..]);
 }
 
+/// An object without the member `key`; none when it has none.
+pub fn cut(object: &str, key: &'static str) -> Option<String> {
+    Some(splice(object, &[(member(object, key)?, "")]))
+}
+
+/// Where the member `key` of an object stands, with the comma that goes with
+/// it; none when it has none.
+pub fn member(object: &str, key: &'static str) -> Option<Range<usize>> {
+    let value = super::Fields::find(object, [key]).ok()?.range(0)?;
+    // Before the value stand its key and a colon. Whatever escapes the key is
+    // written with, no quote stands in it.
+    let before = object[..value.start].trim_end().strip_suffix(':')?.trim_end().strip_suffix('"')?;
+    let before = object[..before.rfind('"')?].trim_end();
+    let after = object[value.end..].trim_start();
+    let (before, after) = match (before.strip_suffix(','), after.strip_prefix(',')) {
+        (Some(before), _) => (before, after),
+        (None, Some(after)) => (before, after.trim_start()),
+        (None, None) => (before, after),
+    };
+    Some(before.len()..object.len() - after.len())
+}
+
 /// `value` as a JSON string, quotes included.
 pub fn text(value: &str) -> String {
     let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
@@ -34,6 +56,19 @@ pub fn text(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_is_cut_with_its_comma() {
+        for (object, expected) in [
+            (r#"{"a":1, "t":{"t":2} ,"b":3}"#, r#"{"a":1,"b":3}"#),
+            (r#"{"t" : 1, "b":3}"#, r#"{"b":3}"#),
+            (r#"{"b":"x", "\u0074":1 }"#, r#"{"b":"x"}"#),
+            (r#"{ "t":[] }"#, "{}"),
+        ] {
+            assert_eq!(cut(object, "t").as_deref(), Some(expected), "{object}");
+        }
+        assert_eq!(cut("{}", "t"), None);
+    }
 
     #[test]
     fn edits_replace_and_insert() {

@@ -91,7 +91,7 @@ impl Relay {
         let method = message.method().unwrap_or_default();
         let lacking = lacking(self.request.declared(), method, message.payload());
         match (lacking, self.request.era) {
-            (None, Era::Modern) => Step::Suspended(Question::of(message)),
+            (None, Era::Modern) => Step::Suspended(Question::of(message, &self.destination)),
             // Its request cannot be answered without: the client is told what it takes.
             (Some(required), Era::Modern) if required != "{}" => Step::Ended(lacks(required)),
             (Some(_), _) => self.refuse(message, &format!("the client has not declared {method}")),
@@ -99,7 +99,8 @@ impl Relay {
                 let open = self.request.session.as_ref().filter(|_| self.request.takes_stream);
                 match open.and_then(|session| session.asked.open()) {
                     Some(open) => {
-                        let question = asked::question(&open.id, method, message.payload());
+                        let params = message.payload().map(|params| self.destination.params_shown(params));
+                        let question = asked::question(&open.id, method, params.as_deref());
                         let id = message.id().unwrap_or("null").to_owned();
                         self.asking.put(Origin::Request(id), open);
                         self.patience.wait_for_person();

@@ -6,21 +6,16 @@ use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
 use super::forward::{self, Destination};
+use super::task::Role;
 use super::{Request, invalid};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::modern;
-use crate::jsonrpc::code;
 use crate::upstream::Era;
 
-/// Members with which a legacy client would begin a task, which the hub does
-/// not serve yet, or speak of what its era does not have.
-const NOT_SERVED: [(&str, &str); 3] = [
-    ("task", "tasks are not served through the hub yet; call the tool without \"task\""),
-    ("inputResponses", "no call of yours waits for input"),
-    ("requestState", "no call of yours waits for input"),
-];
+/// Members with which a legacy client would speak of what its era does not have.
+const NOT_OF_ERA: [&str; 2] = ["inputResponses", "requestState"];
 
 pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     match destination(request).await {
@@ -34,27 +29,28 @@ type Refused = (Reason, Option<String>, RpcError);
 async fn destination(request: &Request) -> Result<Destination, Refused> {
     let malformed = |error: RpcError| (Reason::BadRequest, None, error);
     let fields = request
-        .fields(["name", "task", "inputResponses", "requestState", "_meta", "arguments"])
+        .fields(["name", "inputResponses", "requestState", "_meta", "arguments", "task"])
         .map_err(malformed)?;
     let name = fields
         .string(0)
         .map_err(|fault| malformed(invalid(fault.to_string())))?
         .ok_or_else(|| malformed(invalid("tools/call needs the tool's \"name\"")))?
         .into_owned();
-    for (index, (member, why)) in NOT_SERVED.iter().enumerate() {
+    for (index, member) in NOT_OF_ERA.iter().enumerate() {
         if request.era == Era::Legacy && fields.raw(index + 1).is_some() {
-            let error = RpcError::new(code::INVALID_PARAMS, format!("{member}: {why}"));
+            let error = invalid(format!("{member}: no call of yours waits for input"));
             return Err((Reason::BadRequest, Some(name), error));
         }
     }
     let place = fields.range(0);
-    let arguments = fields.raw(5);
+    let arguments = fields.raw(4);
+    let asks = fields.raw(5).is_some();
     match request.hub.tool(request, &name).await {
         Some(target) if !target.mirrored.is_empty() => match repeated(request, &target, arguments) {
-            Ok(()) => Ok(to(target, name, place)),
+            Ok(()) => Ok(to(target, name, place, request.era, asks)),
             Err(error) => Err((Reason::BadRequest, Some(name), error)),
         },
-        Some(target) => Ok(to(target, name, place)),
+        Some(target) => Ok(to(target, name, place, request.era, asks)),
         None => {
             let error = forward::not_found(Kind::Tool, &name, request.era);
             Err((Reason::NotInProfile, Some(name), error))
@@ -72,7 +68,14 @@ fn repeated(request: &Request, target: &Target, arguments: Option<&str>) -> Resu
     }
 }
 
-fn to(target: Arc<Target>, shown: String, place: Option<std::ops::Range<usize>>) -> Destination {
+fn to(
+    target: Arc<Target>,
+    shown: String,
+    place: Option<std::ops::Range<usize>>,
+    client: Era,
+    asks: bool,
+) -> Destination {
+    let task = Role::of_call(client, asks, target.needs_task);
     Destination {
         kind: Kind::Tool,
         server: target.server.clone(),
@@ -81,5 +84,6 @@ fn to(target: Arc<Target>, shown: String, place: Option<std::ops::Range<usize>>)
         place,
         back: None,
         target: Some(target),
+        task,
     }
 }

@@ -8,6 +8,7 @@ use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
 use super::forward::{self, Destination};
+use super::task::Role;
 use super::{Request, invalid};
 use crate::downstream::answer::{Answer, RpcError};
 use crate::jsonrpc::Fields;
@@ -42,7 +43,7 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
             let place = Some(place);
             forward::forward(
                 request,
-                Destination { kind, server, own, shown, place, back: None, target: None },
+                Destination { kind, server, own, shown, place, back: None, target: None, task: Role::None },
             )
             .await
         }

@@ -6,10 +6,14 @@ use trunkline_model::Outcome;
 use trunkline_profiles::{Kind, Permit};
 
 use super::forward::{self, Destination, upstream_error};
+use super::task::{self, Role};
 use super::{Request, audit_unavailable, url_elicitation};
+use crate::bridge::task_ids;
 use crate::catalog::fetch::error_code;
+use crate::catalog::skill;
 use crate::downstream::answer::{Answer, Pieces, RpcError, error_message, result_message};
 use crate::jsonrpc::{self, Fields, Message, code, splice};
+use crate::upstream::pool::Lease;
 use crate::upstream::{Era, UpstreamError};
 
 /// The end of a request.
@@ -28,9 +32,9 @@ pub(super) fn finish(
     destination: &Destination,
     permit: Option<Permit>,
     answered: Result<Message, UpstreamError>,
-    server_era: Era,
+    lease: Option<&Lease>,
 ) -> Answer {
-    let Concluded { outcome, status, pieces, bytes } = conclude(request, destination, answered, server_era);
+    let Concluded { outcome, status, pieces, bytes } = conclude(request, destination, answered, lease);
     match permit.map(|permit| permit.settle(outcome, bytes)) {
         Some(Err(_)) => audit_unavailable().answer(Some(request.id())),
         Some(Ok(())) | None => Answer::Message { status, body: pieces, session: None },
@@ -46,14 +50,16 @@ pub(super) fn end(request: &Request, permit: Option<Permit>, error: &RpcError) -
     }
 }
 
-/// What the trail says of the answer, and the answer itself.
+/// What the trail says of the answer, and the answer itself. `lease` is of the
+/// server that answered; none when it did not.
 pub(super) fn conclude(
     request: &Request,
     destination: &Destination,
     answered: Result<Message, UpstreamError>,
-    server_era: Era,
+    lease: Option<&Lease>,
 ) -> Concluded {
     let id = request.id();
+    let server_era = lease.map_or(Era::Legacy, |lease| lease.greeting().era);
     let message = match answered {
         Ok(message) => message,
         Err(error) => {
@@ -74,26 +80,35 @@ pub(super) fn conclude(
         return Concluded { outcome, status: status_of(request.era, number), pieces, bytes };
     }
     let (outcome, result) = match result_type(text, server_era) {
-        ResultType::Complete if is_tool_error(destination.kind, text) => (Outcome::ToolError, Some(payload)),
-        ResultType::Complete => (Outcome::Ok, Some(payload)),
-        ResultType::InputRequired if request.era == Era::Modern => {
-            (Outcome::InputRequired, forward::input_required(request, destination, &payload))
+        ResultType::Complete if is_tool_error(destination.kind, text) => {
+            (Outcome::ToolError, in_role(request, destination, lease, &message))
         }
-        ResultType::InputRequired => (Outcome::InputRequired, None),
-        ResultType::Other(other) => {
-            let error = not_offered(other);
+        ResultType::Complete => (Outcome::Ok, in_role(request, destination, lease, &message)),
+        ResultType::InputRequired => {
+            let asks = request.era == Era::Modern;
+            let asks = asks.then(|| forward::input_required(request, destination, &payload)).flatten();
+            (Outcome::InputRequired, asks.ok_or_else(|| not_offered("input_required")))
+        }
+        ResultType::Other("\"task\"") if matches!(destination.task, Role::MayBegin { .. }) => {
+            let begun = lease.and_then(|lease| task::begun(request, destination, lease, &message));
+            (Outcome::Ok, begun.ok_or_else(|| not_offered("task")))
+        }
+        ResultType::Other(other) => (Outcome::Ok, Err(not_offered(other))),
+    };
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => {
             let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(id)));
-            return Concluded { outcome, status: StatusCode::OK, pieces, bytes };
+            return Concluded { outcome, status: error.status, pieces, bytes };
         }
     };
-    let Some(result) = result else {
-        let error = not_offered("input_required");
-        let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(id)));
-        return Concluded { outcome, status: StatusCode::OK, pieces, bytes };
-    };
-    let reads = request.message.method() == Some("resources/read");
+    let method = request.message.method().unwrap_or_default();
+    let reads = matches!(method, "resources/read" | "skills/get" | "resources/directory/read");
     let result = match &destination.target {
         Some(target) => target.with_links_shown(result),
+        None if reads && destination.shown != destination.own => {
+            skill::shown(method, &destination.server, result)
+        }
         None => result,
     };
     let result = in_clients_era(request.era, server_era, reads, result);
@@ -117,6 +132,26 @@ fn page_first(request: &Request, destination: &Destination, error: &str, bytes: 
             let (outcome, pieces) = (Outcome::Error { code: error.code }, error.body(Some(request.id())));
             Concluded { outcome, status: error.status, pieces, bytes }
         }
+    }
+}
+
+/// A result with the ids of tasks as the client knows them.
+fn in_role(
+    request: &Request,
+    destination: &Destination,
+    lease: Option<&Lease>,
+    answer: &Message,
+) -> Result<Bytes, RpcError> {
+    let result = answer.payload_bytes().unwrap_or_default();
+    match &destination.task {
+        // In this era the client has asked for it, and the result has no type.
+        Role::MayBegin { .. } if request.era == Era::Legacy => {
+            let begun = lease.and_then(|lease| task::begun(request, destination, lease, answer));
+            Ok(begun.unwrap_or(result))
+        }
+        Role::None | Role::MayBegin { .. } => Ok(result),
+        Role::RunsHidden(_) => Ok(answer.payload().and_then(task_ids::unrelated).map_or(result, Bytes::from)),
+        Role::About(_) => task::shown(request, destination, result),
     }
 }
 

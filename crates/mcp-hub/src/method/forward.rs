@@ -1,5 +1,6 @@
 //! The way of a request to its server and back, the same for every method.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,9 +8,10 @@ use trunkline_model::{Outcome, Reason, ServerName};
 use trunkline_profiles::{Kind, Permit, Refusal};
 
 use super::asking::{Asking, asks_legacy_client};
-use super::patience::Patience;
+use super::patience::{Patience, for_task};
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
+use super::task::{self, Role};
 use super::{Request, conclude, invalid, meta, suspend, url_elicitation};
 use crate::bridge::declared::{lacking, offered};
 use crate::bridge::input::{InputRequest, InputRequired, with_members};
@@ -17,10 +19,11 @@ use crate::bridge::state::{self, State};
 use crate::catalog::mirrored;
 use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
+use crate::downstream::modern::{self, NAME_HEADER};
 use crate::downstream::session::Running;
 use crate::jsonrpc::{self, Fields, Message, code, may_have_meta, splice, splice_into, text, without};
 use crate::upstream::pool::Lease;
-use crate::upstream::{self, Era, Exchange, Outgoing, UpstreamError};
+use crate::upstream::{self, Era, Exchange, InstanceKey, Outgoing, UpstreamError};
 
 /// Where a request goes and what stands there for the caller's name.
 #[derive(Debug, Clone)]
@@ -38,6 +41,7 @@ pub(super) struct Destination {
     pub back: Option<Back>,
     /// What is known of the tool or prompt; none for a resource.
     pub target: Option<Arc<Target>>,
+    pub task: Role,
 }
 
 /// What comes with a request that a client makes again after having been asked.
@@ -66,7 +70,8 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
         }
         Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
     }
-    let mut action = request.action(Some(destination.server.clone()), Some(destination.own.clone()));
+    let target = destination.task.tool().unwrap_or(&destination.own).to_owned();
+    let mut action = request.action(Some(destination.server.clone()), Some(target));
     if destination.shown != destination.own {
         action.shown_as = Some(destination.shown.clone());
     }
@@ -141,7 +146,13 @@ fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> An
     if refusal.record().is_err() {
         return super::audit_unavailable().answer(Some(request.id()));
     }
-    not_found(destination.kind, &destination.shown, request.era).answer(Some(request.id()))
+    let error = match &destination.task {
+        Role::About(_) => task::not_found(),
+        Role::None | Role::MayBegin { .. } | Role::RunsHidden(_) => {
+            not_found(destination.kind, &destination.shown, request.era)
+        }
+    };
+    error.answer(Some(request.id()))
 }
 
 /// "There is no such thing", in the words of the protocol.
@@ -149,6 +160,7 @@ pub(super) fn not_found(kind: Kind, shown: &str, era: Era) -> RpcError {
     match kind {
         Kind::Tool => RpcError::new(code::INVALID_PARAMS, format!("Unknown tool: {shown}")),
         Kind::Prompt => RpcError::new(code::INVALID_PARAMS, format!("Unknown prompt: {shown}")),
+        Kind::Server => super::method_not_found(era, shown),
         Kind::Resource => {
             let number = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
             RpcError::new(number, "Resource not found").data(format!("{{\"uri\":{}}}", text(shown)))
@@ -172,6 +184,8 @@ async fn exchange(
     running: Option<Running>,
 ) -> Answer {
     let patience = request.hub.call_timeout(&destination.server);
+    let waits = request.message.method() == Some("tasks/result");
+    let patience = if waits { for_task(patience) } else { patience };
     let asking = ask(&request, &destination, &permit);
     let asked = tokio::select! {
         biased;
@@ -180,9 +194,10 @@ async fn exchange(
     };
     match asked {
         Ok((Exchange::Done(message), lease))
-            if !asks_legacy_client(request.era, lease.greeting().era, &message) =>
+            if !asks_legacy_client(request.era, lease.greeting().era, &message)
+                && destination.task.begins(&message).is_none() =>
         {
-            conclude::finish(&request, &destination, Some(permit), Ok(message), lease.greeting().era)
+            conclude::finish(&request, &destination, Some(permit), Ok(message), Some(&lease))
         }
         Ok((exchange, lease)) => {
             let token = super::meta_of(&request).and_then(meta::progress_token).map(str::to_owned);
@@ -198,10 +213,11 @@ async fn exchange(
                 running,
                 patience,
                 asking: Asking::default(),
+                hidden: None,
             };
             Box::pin(relay.answer()).await
         }
-        Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), Era::Legacy),
+        Err(error) => conclude::finish(&request, &destination, Some(permit), Err(error), None),
     }
 }
 
@@ -271,7 +287,10 @@ async fn ask_with(
     permit: &Permit,
     members: Option<&str>,
 ) -> Result<(Exchange, Lease), UpstreamError> {
-    let (key, lease) = request.hub.connection(&destination.server, request).await?;
+    let (key, lease) = match destination.task.key() {
+        Some(key) => (InstanceKey::clone(key), request.hub.upstreams.connection(key).await?),
+        None => request.hub.connection(&destination.server, request).await?,
+    };
     let sent = lease.call(permit, outgoing(request, destination, &lease, members)).await;
     match sent {
         Err(UpstreamError::SessionLost) => {
@@ -301,11 +320,13 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
     if let Some(Back::Servers(place, state)) = &destination.back {
         edits.push((place.clone(), state.as_str()));
     }
-    let fresh = fresh_meta(request, lease.greeting().era, id);
+    let era = lease.greeting().era;
+    let fresh = fresh_meta(request, era, destination.task.progress_token().unwrap_or(id));
     if let Some((place, meta)) = &fresh {
         edits.push((place.clone(), meta.as_str()));
     }
-    edits.sort_by_key(|(place, _)| place.start);
+    edits.extend(destination.task.edit(request.era, era, params));
+    edits.sort_by_key(|(place, _)| (place.start, place.end));
     let head = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":{},\"params\":", text(method));
     let growth: usize = edits.iter().map(|(_, new)| new.len()).sum();
     let mut body = String::with_capacity(head.len() + params.len() + growth + 1);
@@ -318,20 +339,31 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
         Some(members) => body.push_str(&with_members(&splice(params, &edits), members)),
     }
     body.push('}');
-    let named = matches!(method, "tools/call" | "prompts/get" | "resources/read");
+    let is_about_task = matches!(destination.task, Role::About(_));
+    let named = is_about_task || matches!(method, "tools/call" | "prompts/get" | "resources/read");
     Outgoing {
         id,
         method: method.to_owned(),
         body: Bytes::from(body),
-        name: named.then(|| destination.own.clone()),
-        param_headers: param_headers(destination, lease.greeting().era, params),
+        name: if named { Some(destination.own.clone()) } else { name_as_given(request, destination) },
+        param_headers: param_headers(destination, era, params),
     }
+}
+
+/// What a client says in `Mcp-Name` of a method that the hub does not know.
+fn name_as_given(request: &Request, destination: &Destination) -> Option<String> {
+    let header = (destination.kind == Kind::Server).then(|| request.param_headers.get(NAME_HEADER)).flatten();
+    modern::decoded(header?.to_str().ok()?)
 }
 
 /// The headers that a modern server wants beside a tool's arguments.
 fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(String, String)> {
     match &destination.target {
-        Some(target) if era == Era::Modern && !target.mirrored.is_empty() => {
+        Some(target)
+            if era == Era::Modern
+                && !target.mirrored.is_empty()
+                && !matches!(destination.task, Role::About(_)) =>
+        {
             let arguments = Fields::find(params, ["arguments"]).ok().and_then(|fields| fields.raw(0));
             // What cannot be repeated was refused on its way here.
             mirrored::headers(&target.mirrored, arguments).unwrap_or_default()
@@ -342,7 +374,7 @@ fn param_headers(destination: &Destination, era: Era, params: &str) -> Vec<(Stri
 
 /// The edit that gives the request this hop's `_meta`; none when the
 /// caller's can pass as it is.
-fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<usize>, String)> {
+fn fresh_meta(request: &Request, era: Era, token: u64) -> Option<(std::ops::Range<usize>, String)> {
     let params = request.params();
     if era == Era::Legacy && !may_have_meta(params) {
         return None;
@@ -352,10 +384,13 @@ fn fresh_meta(request: &Request, era: Era, id: u64) -> Option<(std::ops::Range<u
     if era == Era::Legacy && original.is_none_or(meta::may_pass_as_is) {
         return None;
     }
-    let progress = original.and_then(meta::progress_token).map(|_| id);
+    let progress = original.and_then(meta::progress_token).map(|_| token);
     let client_info = original.and_then(client_info_of);
     let level = log_level_of(request, original);
-    let capabilities = offered(request.declared());
+    let capabilities = match request.era {
+        Era::Modern => Cow::Borrowed(request.declared()),
+        Era::Legacy => offered(request.declared()),
+    };
     let hop = meta::ModernHop { client_info, capabilities: &capabilities, log_level: level.as_deref() };
     let new = meta::rewritten(original, progress, (era == Era::Modern).then_some(&hop))
         .unwrap_or_else(|| "{}".to_owned());
@@ -379,7 +414,7 @@ pub(super) fn log_level_of(request: &Request, meta: Option<&str>) -> Option<Stri
     match (&request.session, request.era) {
         (_, Era::Modern) => {
             let fields = Fields::find(meta?, [crate::jsonrpc::meta::LOG_LEVEL]).ok()?;
-            fields.string(0).ok()?.map(std::borrow::Cow::into_owned)
+            fields.string(0).ok()?.map(Cow::into_owned)
         }
         (Some(session), Era::Legacy) => {
             super::logging::name_of(session.subscriber.log_level()).map(str::to_owned)

@@ -7,11 +7,10 @@ use http::StatusCode;
 use serde_json::value::RawValue;
 use trunkline_model::Reason;
 
-use super::{Request, invalid};
-use crate::catalog::view::{self, View, has_capability};
+use super::{Request, capability, invalid};
+use crate::catalog::view::{self, View};
 use crate::downstream::answer::{Answer, RpcError, result_message};
-use crate::jsonrpc::{Fields, code, meta, text};
-use crate::upstream::Greeting;
+use crate::jsonrpc::{code, meta, text};
 use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION};
 
 /// How long a modern client may keep what `server/discover` said, in milliseconds.
@@ -45,7 +44,7 @@ pub(crate) async fn initialize(mut request: Request, wants_session: bool) -> Ans
     let view = request.hub.view_now(&request);
     let result = format!(
         "{{\"protocolVersion\":\"{version}\",\"capabilities\":{},\"serverInfo\":{}{}}}",
-        capabilities(&request, &view),
+        capability::of(&request, &view),
         server_info(&request, &view),
         instructions(&request, &view),
     );
@@ -72,46 +71,12 @@ pub(super) fn discover(request: &Request) -> Answer {
     let result = format!(
         "{{\"resultType\":\"complete\",\"supportedVersions\":[\"{MODERN_VERSION}\"],\"capabilities\":{}{},\
          \"ttlMs\":{TTL_MS},\"cacheScope\":\"private\",\"_meta\":{{{}:{}}}}}",
-        capabilities(request, &view),
+        capability::of(request, &view),
         instructions(request, &view),
         text(meta::SERVER_INFO),
         server_info(request, &view),
     );
     Answer::result(request.id(), Bytes::from(result))
-}
-
-/// What the profile's servers can do together. While one of them is not known
-/// yet, everything that it might turn out to do.
-fn capabilities(request: &Request, view: &View) -> String {
-    let known = view.greetings.len() == request.profile.servers().count();
-    let any = |name: &'static str| {
-        !known || view.greetings.iter().any(|(_, greeting)| has_capability(&greeting.capabilities, name))
-    };
-    let members = [
-        ("tools", "{\"listChanged\":true}"),
-        ("prompts", "{\"listChanged\":true}"),
-        ("resources", "{\"listChanged\":true}"),
-        ("completions", "{}"),
-        ("logging", "{}"),
-    ];
-    let subscribes = !known || view.greetings.iter().any(|(_, greeting)| subscribes(greeting));
-    let members: Vec<String> = members
-        .iter()
-        .filter(|(name, _)| any(name))
-        .map(|(name, value)| match *name {
-            "resources" if subscribes => "\"resources\":{\"listChanged\":true,\"subscribe\":true}".to_owned(),
-            _ => format!("\"{name}\":{value}"),
-        })
-        .collect();
-    format!("{{{}}}", members.join(","))
-}
-
-/// Whether a server tells of changes of single resources.
-fn subscribes(greeting: &Greeting) -> bool {
-    let capabilities = std::str::from_utf8(&greeting.capabilities).unwrap_or_default();
-    let resources = Fields::find(capabilities, ["resources"]).ok().and_then(|fields| fields.raw(0));
-    let subscribe = resources.and_then(|raw| Fields::find(raw, ["subscribe"]).ok()?.raw(0));
-    subscribe == Some("true")
 }
 
 /// The profile's own name, short and different for each profile, because

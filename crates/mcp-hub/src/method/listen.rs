@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::follow_tasks::{self, Follower};
 use super::subscribe::subscribe_to;
 use super::{Request, invalid};
 use crate::catalog::ListKind;
@@ -23,6 +24,8 @@ pub(crate) struct Listening {
     /// The id of the request: it tags all that the stream carries.
     id: String,
     reader: u64,
+    /// What hears servers of tasks for this stream.
+    _followers: Vec<Follower>,
     /// The first message of the stream.
     pub acknowledgement: Bytes,
 }
@@ -35,8 +38,13 @@ impl Listening {
     pub(crate) fn begin(request: &Arc<Request>) -> Result<Self, RpcError> {
         let fields = request.fields(["notifications", "_meta"])?;
         let filter = fields.raw(0).unwrap_or("{}");
-        let keys =
-            ["toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions"];
+        let keys = [
+            "toolsListChanged",
+            "promptsListChanged",
+            "resourcesListChanged",
+            "resourceSubscriptions",
+            "taskIds",
+        ];
         let wanted =
             Fields::find(filter, keys).map_err(|fault| invalid(format!("\"notifications\": {fault}")))?;
         let kinds = [
@@ -52,7 +60,7 @@ impl Listening {
             .collect();
         let mut wants: Vec<ListKind> = accepted.iter().map(|(kind, _)| *kind).collect();
         if wants.contains(&ListKind::Resources) {
-            wants.push(ListKind::Templates);
+            wants.extend([ListKind::Templates, ListKind::Skills]);
         }
         let subscriber = Arc::new(Subscriber::new(request.caller.clone(), None, wants));
         let _ = subscriber.offer.set(request.offer());
@@ -67,13 +75,20 @@ impl Listening {
             members.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
             subscribe_behind(request, resources, &subscriber);
         }
+        let mut followers = Vec::new();
+        let tasks = follow_tasks::wanted(request, wanted.raw(4))?;
+        if !tasks.is_empty() {
+            let ids: Vec<String> = tasks.iter().map(|(id, _)| text(id)).collect();
+            members.push(format!("\"taskIds\":[{}]", ids.join(",")));
+            followers = follow_tasks::follow(request, tasks, &subscriber);
+        }
         let id = request.id().to_owned();
         let acknowledgement = tagged(
             "notifications/subscriptions/acknowledged",
             &id,
             &format!(",\"notifications\":{{{}}}", members.join(",")),
         );
-        Ok(Self { subscriber, id, reader, acknowledgement })
+        Ok(Self { subscriber, id, reader, _followers: followers, acknowledgement })
     }
 
     /// The next message of the stream; none when it is over.

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Request;
+use super::{Request, extension};
 use crate::jsonrpc::Fields;
 use crate::upstream::{Era, within};
 
 /// How long a server may take to accept a notification.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Takes a notification. Those that the hub has no use for are taken too, as
-/// JSON-RPC wants.
-pub(crate) fn take(request: &Request) {
+/// Takes a notification. One that the hub does not know may be an
+/// extension's.
+pub(crate) async fn take(request: &Request) {
     match request.message.method() {
         Some("notifications/initialized") => {
             // The servers start now, so that the first list is there sooner.
@@ -27,7 +27,7 @@ pub(crate) fn take(request: &Request) {
             }
         }
         Some("notifications/roots/list_changed") if request.era == Era::Legacy => pass_on(request),
-        _ => {}
+        _ => Box::pin(extension::notify(request)).await,
     }
 }
 

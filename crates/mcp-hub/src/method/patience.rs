@@ -19,6 +19,12 @@ pub(super) struct Patience {
 /// With progress, a request may take this many times its server's timeout.
 const LONGEST: u32 = 12;
 
+/// For how long a task is waited for, by its server's timeout: as long as it
+/// may take, with no progress needed.
+pub(super) fn for_task(each: Duration) -> Duration {
+    each.saturating_mul(LONGEST)
+}
+
 impl Patience {
     /// Begins now; `each` is the server's timeout.
     pub(super) fn new(each: Duration) -> Self {

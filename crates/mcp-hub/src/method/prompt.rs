@@ -6,6 +6,7 @@ use trunkline_model::Reason;
 use trunkline_profiles::Kind;
 
 use super::forward::{self, Destination};
+use super::task::Role;
 use super::{Request, invalid};
 use crate::downstream::answer::Answer;
 
@@ -22,8 +23,16 @@ pub(super) async fn answer(request: &Arc<Request>) -> Answer {
     match request.hub.prompt(request, &name).await {
         Some(target) => {
             let (server, own) = (target.server.clone(), target.own.clone());
-            let destination =
-                Destination { kind: Kind::Prompt, server, own, shown: name, place, back: None, target: None };
+            let destination = Destination {
+                kind: Kind::Prompt,
+                server,
+                own,
+                shown: name,
+                place,
+                back: None,
+                target: None,
+                task: Role::None,
+            };
             forward::forward(request, destination).await
         }
         None => {

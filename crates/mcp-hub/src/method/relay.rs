@@ -1,6 +1,7 @@
 //! The way back of an answer that does not come at once: what comes before
 //! it, and what the server asks meanwhile.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use trunkline_profiles::Permit;
 
 use super::asking::{Asking, Origin, asks_legacy_client};
 use super::forward::{self, Destination};
+use super::hidden_task::HiddenTask;
 use super::patience::Patience;
 use super::patiently::QUEUE;
 use super::suspend::Question;
@@ -36,6 +38,8 @@ pub(crate) struct Relay {
     pub running: Option<Running>,
     pub patience: Patience,
     pub asking: Asking,
+    /// The task that the client knows nothing of.
+    pub hidden: Option<HiddenTask>,
 }
 
 /// Where the server's next message comes from.
@@ -99,8 +103,8 @@ impl Relay {
                 Step::Forward(_) | Step::Skip => {}
                 Step::Cancelled => return forward::cancelled(self.permit),
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
+                    let lease = Some(&self.lease);
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, lease);
                 }
                 Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
                 Step::Suspended(question) => return self.suspend_with_more(question).await,
@@ -146,8 +150,8 @@ impl Relay {
                     return;
                 }
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    let concluded = conclude::conclude(&self.request, &self.destination, answered, era);
+                    let lease = Some(&self.lease);
+                    let concluded = conclude::conclude(&self.request, &self.destination, answered, lease);
                     let settled = self.permit.map(|permit| permit.settle(concluded.outcome, concluded.bytes));
                     let pieces = match settled {
                         Some(Err(_)) => audit_unavailable().body(Some(self.request.id())),
@@ -193,7 +197,13 @@ impl Relay {
             Ok(message) if asks_legacy_client(self.request.era, self.lease.greeting().era, &message) => {
                 self.begin_round(&message)
             }
+            Ok(message) if self.hidden.is_none() && self.destination.task.begins(&message).is_some() => {
+                Box::pin(self.wait_for_task(&message)).await
+            }
             answered => {
+                if let (Ok(_), Some(hidden)) = (&answered, &mut self.hidden) {
+                    hidden.has_ended();
+                }
                 self.running = None;
                 if let Err(error) = &answered {
                     self.lease.failed(error);
@@ -205,7 +215,7 @@ impl Relay {
 
     /// What a notification looks like to the client, if it should see it.
     fn notification(&self, message: &Message) -> Step {
-        let passed = |bytes: &Bytes| Step::Forward(vec![bytes.clone()]);
+        let passed = |message: &Message| Step::Forward(vec![self.shown(message)]);
         match message.method() {
             Some("notifications/progress") => {
                 self.progress(message).map_or(Step::Skip, |progress| Step::Forward(vec![progress]))
@@ -217,7 +227,7 @@ impl Relay {
                     (None, Era::Legacy) => true,
                     (Some(level), _) => logging::passes(message.payload(), level),
                 };
-                if passes { passed(message.bytes()) } else { Step::Skip }
+                if passes { passed(message) } else { Step::Skip }
             }
             // Who hears of them is not who happens to call.
             Some(method) if is_of_instance(method) => {
@@ -230,7 +240,7 @@ impl Relay {
             }
             // It names a page by an id that the modern era does not have.
             Some("notifications/elicitation/complete") if self.request.era == Era::Modern => Step::Skip,
-            _ => passed(message.bytes()),
+            _ => passed(message),
         }
     }
 
@@ -240,15 +250,31 @@ impl Relay {
         let params = message.payload()?;
         let fields = Fields::find(params, ["progressToken"]).ok()?;
         let params = splice(params, &[(fields.range(0)?, token)]);
+        let params = self.destination.params_shown(&params);
         Some(Bytes::from(format!(
             "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}"
         )))
     }
 
+    /// A notification as it came, but for the id of a task.
+    fn shown(&self, message: &Message) -> Bytes {
+        let (Some(params), Some(method)) = (message.payload(), message.method()) else {
+            return message.bytes().clone();
+        };
+        match self.destination.params_shown(params) {
+            Cow::Borrowed(_) => message.bytes().clone(),
+            Cow::Owned(params) => {
+                let method = crate::jsonrpc::text(method);
+                format!("{{\"jsonrpc\":\"2.0\",\"method\":{method},\"params\":{params}}}").into()
+            }
+        }
+    }
+
     async fn client_answered(&mut self, origin: Origin, answer: Option<Message>) -> Step {
         let step = match (origin, answer) {
             (Origin::Request(server_id), Some(answer)) => {
-                self.incoming.reply(crate::bridge::asked::reply(&server_id, &answer));
+                let payload = self.destination.answer_for_server(answer.payload().unwrap_or("{}"));
+                self.incoming.reply(crate::bridge::asked::reply(&server_id, &answer, &payload));
                 Step::Skip
             }
             (Origin::Input(key), Some(answer)) => self.round_answered(key, &answer).await,

@@ -7,7 +7,7 @@ use trunkline_model::{Outcome, Reason};
 use trunkline_profiles::Kind;
 
 use super::forward::{not_found, upstream_error};
-use super::{Request, audit_unavailable, conclude, invalid};
+use super::{Request, audit_unavailable, conclude, invalid, resource};
 use crate::catalog::resources::ResourceTarget;
 use crate::downstream::answer::{Answer, RpcError, error_message};
 use crate::downstream::subscriber::Subscriber;
@@ -89,9 +89,5 @@ pub(super) async fn subscribe_to(
 }
 
 fn uri_of(request: &Request) -> Result<String, RpcError> {
-    let fields = request.fields(["uri", "_meta"])?;
-    let uri = fields.string(0).map_err(|fault| invalid(fault.to_string()))?;
-    let method = request.message.method().unwrap_or_default();
-    let uri = uri.ok_or_else(|| invalid(format!("{method} needs the resource's \"uri\"")))?;
-    Ok(uri.into_owned())
+    resource::named(request).map(|(uri, _)| uri)
 }

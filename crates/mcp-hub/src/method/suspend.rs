@@ -13,7 +13,7 @@ use trunkline_profiles::Permit;
 use uuid::Uuid;
 
 use super::forward::{self, Destination};
-use super::patience::Patience;
+use super::patience::{Patience, for_task};
 use super::patiently::patiently;
 use super::relay::{Relay, Step};
 use super::{Request, audit_unavailable, conclude, invalid, meta};
@@ -53,12 +53,12 @@ impl Parked {
 }
 
 impl Question {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &Message, destination: &Destination) -> Self {
         Self {
             key: format!("ask-{}", Uuid::now_v7().simple()),
             server_id: message.id().unwrap_or("null").to_owned(),
             method: message.method().unwrap_or_default().to_owned(),
-            params: message.payload().map(without_hop),
+            params: message.payload().map(|params| without_hop(&destination.params_shown(params))),
         }
     }
 }
@@ -88,8 +88,8 @@ impl Relay {
                 Step::Ended(error) => return conclude::end(&self.request, self.permit, &error),
                 // The server needs no answers after all.
                 Step::Answered(answered) => {
-                    let era = self.lease.greeting().era;
-                    return conclude::finish(&self.request, &self.destination, self.permit, answered, era);
+                    let lease = Some(&self.lease);
+                    return conclude::finish(&self.request, &self.destination, self.permit, answered, lease);
                 }
             }
         }
@@ -149,7 +149,8 @@ pub(super) async fn resume(
     relay.permit = Some(permit);
     relay.token = super::meta_of(request).and_then(meta::progress_token).map(str::to_owned);
     relay.cancel = CancellationToken::new();
-    relay.patience = Patience::new(request.hub.call_timeout(&destination.server));
+    let each = request.hub.call_timeout(&destination.server);
+    relay.patience = Patience::new(if relay.hidden.is_some() { for_task(each) } else { each });
     if !missing.is_empty() {
         return relay.suspend(missing);
     }

@@ -45,6 +45,8 @@ async fn membership_alone_decides() {
     assert!(admits(Kind::Prompt, "files", "write_file"), "each kind has its own filter");
     assert!(!admits(Kind::Prompt, "files", "secret_plan"));
     assert!(admits(Kind::Resource, "files", "file:///secret"));
+    assert!(admits(Kind::Server, "files", "write_file"), "no filter is about a whole server");
+    assert!(!admits(Kind::Server, "shell", "read_file"));
     assert!(!admits(Kind::Resource, "shell", "file:///a"));
     assert!(admits(Kind::Prompt, "files", "plan"));
 

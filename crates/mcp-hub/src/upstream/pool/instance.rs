@@ -17,6 +17,9 @@ use crate::upstream::{Connection, Exchange, InstanceKey, Outgoing, Owner, Upstre
 /// How long whoever caused a start has to take what it brought, in milliseconds.
 const FIRST_USE: u64 = 1000;
 
+/// For how long an instance is kept because of what runs in it, at most.
+const LONGEST_KEPT: Duration = Duration::from_hours(24);
+
 /// A connection and who uses it.
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -30,6 +33,8 @@ pub(super) struct Instance {
     started: Instant,
     /// Milliseconds after `started`.
     last_used: AtomicU64,
+    /// Until when a task that it runs keeps it, as `last_used`.
+    kept_until: AtomicU64,
     released: Notify,
 }
 
@@ -43,6 +48,7 @@ impl Instance {
             leases: AtomicUsize::new(0),
             started: Instant::now(),
             last_used: AtomicU64::new(FIRST_USE),
+            kept_until: AtomicU64::new(0),
             released: Notify::new(),
         }
     }
@@ -67,13 +73,25 @@ impl Instance {
         }
     }
 
-    /// For how long nobody has used it; none while somebody does, or is about to.
+    /// For how long nobody has used it; none while somebody does, or is about
+    /// to, or has a task in it.
     pub(super) fn idle_for(&self) -> Option<Duration> {
-        if self.leases.load(Ordering::Acquire) > 0 {
+        if self.is_kept() || self.leases.load(Ordering::Acquire) > 0 {
             return None;
         }
         let last_used = Duration::from_millis(self.last_used.load(Ordering::Relaxed));
         self.started.elapsed().checked_sub(last_used)
+    }
+
+    /// Keeps it for `lifetime` from now, whoever uses it.
+    fn keep_for(&self, lifetime: Duration) {
+        let until = self.started.elapsed().saturating_add(lifetime.min(LONGEST_KEPT)).as_millis();
+        self.kept_until.fetch_max(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether a task keeps it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.started.elapsed() < Duration::from_millis(self.kept_until.load(Ordering::Relaxed))
     }
 
     /// Whether it works, has answered somebody, and is used by nobody. To be
@@ -126,6 +144,12 @@ impl Lease {
     /// Which instance it is of.
     pub fn key(&self) -> Arc<InstanceKey> {
         self.instance.owner.key()
+    }
+
+    /// Keeps the instance although nobody uses it: a task that it runs must
+    /// live for `lifetime`, which is bounded.
+    pub(crate) fn keep_for(&self, lifetime: Duration) {
+        self.instance.keep_for(lifetime);
     }
 
     /// [`Connection::call`], with what it says about the server noted. After

@@ -393,6 +393,10 @@ impl Slot {
         matches!(self, Self::Starting(starting) if starting.same_channel(start))
     }
 
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Ready(instance) if instance.is_kept())
+    }
+
     fn ready(self) -> Option<Arc<Instance>> {
         match self {
             Self::Ready(instance) => Some(instance),

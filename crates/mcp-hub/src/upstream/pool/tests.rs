@@ -368,6 +368,25 @@ async fn a_session_that_ends_takes_its_child_with_it() {
 }
 
 #[tokio::test]
+async fn a_child_that_runs_a_task_stays_for_it() {
+    let specification =
+        ServerSpec { instances: Instances::PerSession, idle_timeout: Duration::from_millis(20), ..legacy() };
+    let mut bench = Bench::new(specification);
+    let session = Uuid::from_u128(1);
+    let key = bench.pool.key(&name(), identity("one"), Some(session), &Offer::default()).unwrap();
+    let lease = bench.pool.connection(&key).await.unwrap();
+    let process = process_of(&lease).await;
+    lease.keep_for(Duration::from_millis(400));
+    drop(lease);
+    bench.pool.end_session(session);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(is_running(process), "neither idle nor ended with its session");
+    assert_eq!(process_of(&bench.pool.connection(&key).await.unwrap()).await, process);
+    assert!(bench.closed().await.contains("idle"));
+    assert!(!is_running(process));
+}
+
+#[tokio::test]
 async fn a_change_of_configuration_touches_only_what_changed() {
     let mut bench = Bench::new(legacy());
     let lease = bench.lease().await.unwrap();

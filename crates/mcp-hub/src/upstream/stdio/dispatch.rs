@@ -70,10 +70,9 @@ fn notification(link: &Arc<Link>, message: Message) {
             unclaimed = pending.notify(id, message);
         }
     }
-    // Progress that comes after its answer has no reader at all, and nobody
-    // waits for the acknowledgement of the hub's own subscription.
-    let has_reader = |method: Option<&str>| !matches!(method, Some("notifications/progress" | ACKNOWLEDGED));
-    if let Some(message) = unclaimed.filter(|message| has_reader(message.method())) {
+    // Nobody waits for the acknowledgement of the hub's own subscription.
+    // Progress that comes after its answer may be of a task.
+    if let Some(message) = unclaimed.filter(|message| message.method() != Some(ACKNOWLEDGED)) {
         let event = (link.key(), ServerEvent::Notification(message));
         if link.events.try_send(event).is_err() {
             tracing::debug!(server = %link.key().server, "a notification was dropped: the queue of events is full");

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::log::{LogRing, LogSource, readable};
 use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
+use crate::bridge::task;
 use crate::jsonrpc::Message;
 use crate::upstream::http::reply_to;
 use crate::upstream::{
@@ -109,7 +110,7 @@ impl Link {
         self: &Arc<Self>,
         outgoing: Outgoing,
     ) -> Result<(CancelOnDrop, oneshot::Receiver<First>), UpstreamError> {
-        let Outgoing { id, method, body, .. } = outgoing;
+        let Outgoing { id, method, body, name, .. } = outgoing;
         let turn = if self.asks.load(Ordering::Acquire) && may_ask(&method) {
             // The semaphore is never closed.
             Arc::clone(&self.turn).acquire_owned().await.ok()
@@ -117,7 +118,7 @@ impl Link {
             None
         };
         // Nothing has left for the child: a new one may be asked instead.
-        let waiting = self.pending().add(id, &method).ok_or(UpstreamError::SessionLost)?;
+        let waiting = self.pending().add(id, &method, name).ok_or(UpstreamError::SessionLost)?;
         let guard = CancelOnDrop { link: Arc::clone(self), id, armed: true, _turn: turn };
         // The queue ends only with the link, which then fails what waits.
         drop(self.queue.send(Queued { id: Some(id), body }).await);
@@ -140,6 +141,7 @@ impl Link {
     /// Brings something that the child asks to the request that caused it, or
     /// to whoever the child serves.
     pub(super) fn asked(self: &Arc<Self>, question: Message) {
+        let names_task = task::named_by(&question).is_some();
         let of_no_request = self.pending().ask(question);
         match of_no_request {
             Some(question) => {
@@ -150,7 +152,9 @@ impl Link {
                 }
             }
             None => {
-                self.asks.store(true, Ordering::Release);
+                if !names_task {
+                    self.asks.store(true, Ordering::Release);
+                }
                 self.refuse_questions();
             }
         }

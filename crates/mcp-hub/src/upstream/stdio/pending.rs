@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bridge::task;
 use crate::jsonrpc::Message;
 use crate::upstream::UpstreamError;
 
@@ -16,7 +17,9 @@ const QUEUED_NOTIFICATIONS: usize = 256;
 const QUEUED_QUESTIONS: usize = 16;
 
 /// Requests in the course of which a server may ask its client something
-/// (2025-11-25, client; 2026-07-28, basic/patterns/mrtr).
+/// (2025-11-25, client; 2026-07-28, basic/patterns/mrtr), so that they take
+/// turns. Waiting for a task is no such request: it would keep all others
+/// waiting, and what a task asks names it.
 pub(super) fn may_ask(method: &str) -> bool {
     matches!(method, "tools/call" | "prompts/get" | "resources/read")
 }
@@ -53,6 +56,8 @@ struct Entry {
     takes_log_messages: bool,
     /// Whether it may make the server ask something.
     may_ask: bool,
+    /// The task that it waits for.
+    task: Option<String>,
 }
 
 #[derive(Debug)]
@@ -63,7 +68,13 @@ enum Waiter {
 
 impl Pending {
     /// Notes that `id` waits for its answer; none when the link has closed.
-    pub(super) fn add(&mut self, id: u64, method: &str) -> Option<oneshot::Receiver<First>> {
+    /// `name` is what the request is about.
+    pub(super) fn add(
+        &mut self,
+        id: u64,
+        method: &str,
+        name: Option<String>,
+    ) -> Option<oneshot::Receiver<First>> {
         if self.closed {
             return None;
         }
@@ -72,7 +83,8 @@ impl Pending {
         // caused by something else.
         let takes_log_messages = !matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
         let waiter = Waiter::First(sender);
-        let entry = Entry { waiter, sent: false, takes_log_messages, may_ask: may_ask(method) };
+        let task = name.filter(|_| method == "tasks/result");
+        let entry = Entry { waiter, sent: false, takes_log_messages, may_ask: may_ask(method), task };
         self.entries.insert(id, entry);
         Some(receiver)
     }
@@ -108,10 +120,17 @@ impl Pending {
     }
 
     /// Takes something that the child asks, and gives it back when no request
-    /// can have caused it. When several might have, it waits until all but one
-    /// have their answers.
+    /// can have caused it. It belongs to whoever waits for the task that it
+    /// names. When several requests might have caused it, it waits until all
+    /// but one have their answers.
     pub(super) fn ask(&mut self, question: Message) -> Option<Message> {
-        if !self.entries.values().any(Entry::may_have_asked) {
+        if let Some(task) = task::named_by(&question)
+            && let Some(id) = self.waits_for(|waited| *waited == task)
+        {
+            // It is there: nothing comes back.
+            return self.notify(id, question);
+        }
+        if !self.entries.values().any(|entry| entry.may_have_asked() || entry.task.is_some()) {
             return Some(question);
         }
         if self.questions.len() == QUEUED_QUESTIONS {
@@ -123,12 +142,21 @@ impl Pending {
         None
     }
 
+    /// The one request that waits for such a task.
+    fn waits_for(&self, task: impl Fn(&String) -> bool) -> Option<u64> {
+        let mut waiting = self.entries.iter().filter(|(_, entry)| entry.task.as_ref().is_some_and(&task));
+        let (&id, _) = waiting.next()?;
+        waiting.next().is_none().then_some(id)
+    }
+
     fn hand_over_questions(&mut self) {
         if self.questions.is_empty() {
             return;
         }
         let mut candidates = self.entries.iter().filter(|(_, entry)| entry.may_have_asked());
-        match (candidates.next().map(|(id, _)| *id), candidates.next().is_some()) {
+        let first = candidates.next().map(|(id, _)| *id);
+        let several = candidates.next().is_some();
+        match (first.or_else(|| self.waits_for(|_| true)), several) {
             (None, _) => self.refused.append(&mut self.questions),
             (Some(_), true) => {}
             (Some(id), false) => {
@@ -256,7 +284,7 @@ mod tests {
     #[test]
     fn a_flood_of_notifications_never_costs_the_answer() {
         let mut pending = Pending::default();
-        let mut waiting = pending.add(1, "tools/call").unwrap();
+        let mut waiting = pending.add(1, "tools/call", None).unwrap();
         for number in 0..10_000 {
             assert!(pending.notify(1, progress(number)).is_none());
         }
@@ -275,20 +303,20 @@ mod tests {
     #[test]
     fn closing_says_which_requests_may_have_been_executed() {
         let mut pending = Pending::default();
-        let mut sent = pending.add(1, "tools/call").unwrap();
-        let mut unsent = pending.add(2, "tools/call").unwrap();
+        let mut sent = pending.add(1, "tools/call", None).unwrap();
+        let mut unsent = pending.add(2, "tools/call", None).unwrap();
         assert!(pending.mark_sent(1));
         pending.close("gone");
         assert!(matches!(sent.try_recv().unwrap(), First::Answer(Err(UpstreamError::Closed { .. }))));
         assert!(matches!(unsent.try_recv().unwrap(), First::Answer(Err(UpstreamError::SessionLost))));
-        assert!(pending.add(3, "tools/call").is_none());
+        assert!(pending.add(3, "tools/call", None).is_none());
     }
 
     #[test]
     fn a_request_forgotten_before_it_left_needs_no_word_to_the_child() {
         let mut pending = Pending::default();
-        let _first = pending.add(1, "tools/call");
-        let _second = pending.add(2, "tools/call");
+        let _first = pending.add(1, "tools/call", None);
+        let _second = pending.add(2, "tools/call", None);
         assert!(pending.mark_sent(2));
         assert!(!pending.forget(1));
         assert!(!pending.mark_sent(1), "it must not leave any more");
@@ -299,11 +327,11 @@ mod tests {
     #[test]
     fn log_messages_belong_to_the_only_request_that_can_have_caused_them() {
         let mut pending = Pending::default();
-        let _listen = pending.add(1, "subscriptions/listen");
+        let _listen = pending.add(1, "subscriptions/listen", None);
         assert_eq!(pending.only_logging(), None);
-        let _call = pending.add(2, "tools/call");
+        let _call = pending.add(2, "tools/call", None);
         assert_eq!(pending.only_logging(), Some(2));
-        let _other = pending.add(3, "tools/call");
+        let _other = pending.add(3, "tools/call", None);
         assert_eq!(pending.only_logging(), None);
     }
 
@@ -312,9 +340,35 @@ mod tests {
     }
 
     fn sent(pending: &mut Pending, id: u64, method: &str) -> oneshot::Receiver<First> {
-        let waiting = pending.add(id, method).unwrap();
+        let waiting = pending.add(id, method, None).unwrap();
         assert!(pending.mark_sent(id));
         waiting
+    }
+
+    #[test]
+    fn a_question_of_a_task_is_for_whoever_waits_for_the_task() {
+        let of_task = |task: &str| {
+            let members = format!(r#"{{"io.modelcontextprotocol/related-task":{{"taskId":"{task}"}}}}"#);
+            let params = format!(r#"{{"_meta":{members}}}"#);
+            message(format!(r#"{{"jsonrpc":"2.0","id":7,"method":"elicitation/create","params":{params}}}"#))
+        };
+        let mut pending = Pending::default();
+        let mut waiting = |id, task: &str| {
+            let waiting = pending.add(id, "tasks/result", Some(task.to_owned())).unwrap();
+            assert!(pending.mark_sent(id));
+            waiting
+        };
+        let (mut one, mut two) = (waiting(1, "one"), waiting(2, "two"));
+        let mut call = sent(&mut pending, 3, "tools/call");
+        pending.ask(of_task("two"));
+        assert!(matches!(two.try_recv(), Ok(First::Stream(_))));
+        pending.ask(question(8));
+        assert!(matches!(call.try_recv(), Ok(First::Stream(_))), "a task names itself");
+        assert!(one.try_recv().is_err());
+        pending.answer(3, Ok(result(3)));
+        pending.answer(2, Ok(result(2)));
+        pending.ask(question(9));
+        assert!(matches!(one.try_recv(), Ok(First::Stream(_))), "nobody else can have caused it");
     }
 
     #[test]

@@ -50,13 +50,14 @@ impl Server {
         matches!((scope, &self.spec.endpoint), (Scope::Session(..), Endpoint::Http(_)))
     }
 
-    /// Stops what serves one downstream session.
+    /// Stops what serves one downstream session. What runs a task goes on,
+    /// because the caller may come back for it.
     pub(in crate::upstream::pool) fn end_session(&self, session: Uuid) {
         let of_session = |scope: &Scope| matches!(scope, Scope::Session(_, id, _) if *id == session);
         let ended: Vec<_> = self
             .slots()
             .by_scope
-            .extract_if(|scope, _| of_session(scope))
+            .extract_if(|scope, slot| of_session(scope) && !slot.is_kept())
             .filter_map(|(_, slot)| slot.ready())
             .collect();
         if !ended.is_empty() {
@@ -86,7 +87,9 @@ impl Server {
     /// so that who opens sessions without end pays for few looks at all.
     fn end_longest_idle(&self, slots: &mut Slots) -> bool {
         let idle = |scope: &Scope, slot: &Slot| match slot {
-            Slot::Ready(instance) if self.ends_with_session(scope) => instance.idle_for(),
+            Slot::Ready(instance) if self.ends_with_session(scope) && !instance.is_kept() => {
+                instance.idle_for()
+            }
             Slot::Ready(_) | Slot::Starting(_) | Slot::Failed(_) => None,
         };
         let mut times: Vec<Duration> =
