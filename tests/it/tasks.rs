@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+use trunkline_tests::client_program::Client;
 use trunkline_tests::connection::call_params;
 use trunkline_tests::everything::EverythingServer;
 use trunkline_tests::http::Streaming;
@@ -284,5 +285,42 @@ async fn a_tool_that_runs_only_as_a_task_is_called_like_any_other() -> Result<()
     retry["requestState"] = asked["requestState"].clone();
     let done = modern.request("tools/call", &retry.to_string()).await?.result_value()?;
     ensure!(done.to_string().contains("python (comedy)"), "{done}");
+    Ok(())
+}
+
+/// Runs a tool as a task with a TypeScript client; see the script for which.
+async fn by_typescript(
+    hub: &TestHub,
+    client: &Client,
+    which: &str,
+    tool: &str,
+    arguments: &str,
+) -> Result<Value> {
+    let key = hub.create_key("team").await?;
+    // Only a server that has greeted has told of its tasks.
+    until_listed(&LegacyClient::connect(hub.endpoint("team").with_key(&key)).await?).await?;
+    let arguments = [&*hub.url("team"), &key, which, tool, arguments];
+    client
+        .node_script("typescript_tasks.mjs", &arguments)
+        .await
+        .with_context(|| format!("{which}: {}", hub.output()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_clients_run_tasks_of_both_eras() -> Result<()> {
+    let test = "typescript_clients_run_tasks_of_both_eras";
+    let Some(client) = Client::or_skip(test)? else { return Ok(()) };
+    let Some(legacy) = hub_before_everything(test, "").await? else { return Ok(()) };
+    let (research, topic) = (format!("one__{RESEARCH}"), r#"{"topic":"python","ambiguous":false}"#);
+    let sdk = by_typescript(&legacy, &client, "sdk", &research, topic).await?;
+    ensure!(sdk["messages"][0] == "taskCreated" && sdk["status"] == "completed", "{sdk}");
+    ensure!(sdk["listed"] == json!([sdk["task"]]) && sdk["result"].to_string().contains("python"), "{sdk}");
+    let extension = by_typescript(&legacy, &client, "legacy", &research, topic).await?;
+    ensure!(extension["result"].to_string().contains("python"), "{extension}");
+
+    let modern = hub_before_reference("modern").await?;
+    let arguments = r#"{"seconds":1,"label":"long"}"#;
+    let seen = by_typescript(&modern, &client, "modern", "one__slow_compute", arguments).await?;
+    ensure!(seen["version"] == "2026-07-28" && seen["result"].to_string().contains("Computed"), "{seen}");
     Ok(())
 }
