@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use trunkline_profiles::Permit;
 
-use super::ListKind;
 use super::lists::Entry;
+use super::{ListKind, mirrored};
 use crate::jsonrpc::{Fields, Kind, Message};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Outgoing, UpstreamError, hop};
@@ -33,7 +33,11 @@ pub(crate) async fn fetch(
     let mut seen = HashSet::new();
     for _ in 0..MOST_PAGES {
         let message = ask(lease, permit, kind, cursor.as_deref()).await?;
+        let known = entries.len();
         cursor = take_page(&message, kind, &mut entries)?;
+        if kind == ListKind::Tools && lease.greeting().era == Era::Modern {
+            leave_out_unusable(&mut entries, known);
+        }
         if entries.len() > MOST_ENTRIES {
             return Err(fault(kind, &format!("lists more than {MOST_ENTRIES} entries")));
         }
@@ -108,6 +112,20 @@ fn take_page(
         }
     }
     Ok(fields.raw(1).filter(|cursor| !matches!(*cursor, "null" | "\"\"")).map(str::to_owned))
+}
+
+/// A client over HTTP must not show a tool whose arguments cannot be repeated
+/// in headers as it says (2026-07-28, basic/transports/streamable-http).
+fn leave_out_unusable(tools: &mut Vec<Entry>, known: usize) {
+    let mut position = 0;
+    tools.retain(|tool| {
+        position += 1;
+        let fault = (position > known).then(|| mirrored::fault(&tool.json)).flatten();
+        if let Some(fault) = &fault {
+            tracing::warn!(tool = tool.key, reason = fault, "a tool is left out");
+        }
+        fault.is_none()
+    });
 }
 
 /// The code of a JSON-RPC error object.

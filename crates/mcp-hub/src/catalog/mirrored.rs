@@ -1,8 +1,10 @@
 //! Arguments that a tool wants mirrored in headers (2026-07-28,
 //! basic/transports/streamable-http, "custom headers from tool parameters").
 
-use http::HeaderMap;
-use serde_json::Value;
+use std::collections::HashSet;
+
+use http::{HeaderMap, HeaderName};
+use serde_json::{Map, Value};
 
 use crate::downstream::modern::decoded;
 
@@ -45,6 +47,77 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirrored>) {
         collect(property, path, found);
         path.pop();
     }
+}
+
+/// Why a client over HTTP must not show this tool: an annotation that is no
+/// header's name, stands twice, or is not on a plain argument.
+pub(crate) fn fault(entry: &[u8]) -> Option<String> {
+    memchr::memmem::find(entry, ANNOTATION.as_bytes())?;
+    let tool: Value = serde_json::from_slice(entry).ok()?;
+    survey(tool.get("inputSchema")?, Place::Root, &mut HashSet::new()).err()
+}
+
+/// Where a schema stands: only what `properties` alone lead to is an argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    Argument,
+    Elsewhere,
+}
+
+fn survey(schema: &Value, place: Place, names: &mut HashSet<String>) -> Result<(), String> {
+    let members = match schema {
+        Value::Object(members) => members,
+        Value::Array(all) => return all.iter().try_for_each(|one| survey(one, Place::Elsewhere, names)),
+        _ => return Ok(()),
+    };
+    if let Some(name) = members.get(ANNOTATION) {
+        validate(name, members, place, names)?;
+    }
+    for (keyword, value) in members {
+        let schemas = match keyword.as_str() {
+            "properties" if place != Place::Elsewhere => Place::Argument,
+            "properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions" => {
+                Place::Elsewhere
+            }
+            // Values, not schemas.
+            "const" | "default" | "enum" | "examples" => continue,
+            _ => {
+                survey(value, Place::Elsewhere, names)?;
+                continue;
+            }
+        };
+        for schema in value.as_object().into_iter().flat_map(Map::values) {
+            survey(schema, schemas, names)?;
+        }
+    }
+    Ok(())
+}
+
+fn validate(
+    name: &Value,
+    schema: &Map<String, Value>,
+    place: Place,
+    names: &mut HashSet<String>,
+) -> Result<(), String> {
+    let refused = |why: &str| Err(format!("its {ANNOTATION} {name} {why}"));
+    if place != Place::Argument {
+        return refused("is not on an argument");
+    }
+    let token = name.as_str().filter(|name| HeaderName::from_bytes(name.as_bytes()).is_ok());
+    let Some(token) = token else { return refused("is no name of a header") };
+    if !names.insert(token.to_ascii_lowercase()) {
+        return refused("stands twice");
+    }
+    let plain = |kind: &Value| matches!(kind.as_str(), Some("string" | "integer" | "boolean"));
+    let is_plain = match schema.get("type") {
+        // An argument that may be null has no header then.
+        Some(Value::Array(kinds)) => {
+            kinds.iter().any(plain) && kinds.iter().all(|kind| plain(kind) || kind == "null")
+        }
+        kind => kind.is_some_and(plain),
+    };
+    if is_plain { Ok(()) } else { refused("is on neither a string, an integer nor a boolean") }
 }
 
 /// The headers for these arguments, raw JSON; an argument that is absent,
@@ -124,6 +197,45 @@ mod tests {
         assert!(!checked(r#"{"region":"us"}"#, &[region]));
         assert!(!checked("{}", &[region]), "repeats nothing");
         assert!(!checked(r#"{"region":"eu"}"#, &[("mcp-param-region", "=?base64?w7w?=")]), "bad padding");
+    }
+
+    fn fault_of(schema: &str) -> Option<String> {
+        fault(format!(r#"{{"name":"t","inputSchema":{{"type":"object",{schema}}}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn tools_with_useless_annotations_are_told_from_others() {
+        let annotated = |kind: &str, name: &str| {
+            fault_of(&format!(r#""properties":{{"a":{{"type":{kind},"x-mcp-header":{name}}}}}"#))
+        };
+        for kind in ["\"string\"", "\"integer\"", "\"boolean\"", r#"["string","null"]"#] {
+            assert_eq!(annotated(kind, "\"Region-1\""), None, "{kind}");
+        }
+        for kind in ["\"number\"", "\"object\"", "\"array\"", "\"null\"", r#"["string","array"]"#, "[]", "7"]
+        {
+            assert!(annotated(kind, "\"Region\"").is_some(), "{kind}");
+        }
+        for name in ["\"\"", "\"My Region\"", "\"a:b\"", "\"Région\"", "\"a\\tb\"", "7"] {
+            assert!(annotated("\"string\"", name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn annotations_must_be_on_arguments_and_stand_once() {
+        let text = r#"{"type":"string","x-mcp-header":"Region"}"#;
+        let nested = format!(r#""properties":{{"a":{{"type":"object","properties":{{"b":{text}}}}},"#);
+        assert_eq!(fault_of(&format!(r#"{nested}"x-mcp-header":{{"type":"array"}}}}"#)), None);
+        let again = text.replace("Region", "region");
+        assert!(fault_of(&format!(r#"{nested}"c":{again}}}"#)).is_some_and(|why| why.contains("twice")));
+        for elsewhere in [
+            format!(r#""properties":{{"a":{{"type":"array","items":{text}}}}}"#),
+            format!(r#""$defs":{{"a":{text}}}"#),
+            format!(r#""anyOf":[{{"properties":{{"a":{text}}}}}]"#),
+            r#""x-mcp-header":"Region""#.to_owned(),
+        ] {
+            assert!(fault_of(&elsewhere).is_some_and(|why| why.contains("argument")), "{elsewhere}");
+        }
+        assert_eq!(fault_of(&format!(r#""default":{text}"#)), None, "a value is no schema");
     }
 
     #[test]

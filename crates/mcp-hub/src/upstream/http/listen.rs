@@ -16,6 +16,7 @@ use trunkline_web::egress::Response;
 use trunkline_web::sse::Event;
 
 use super::answer::MediaType;
+use super::asking::Asking;
 use super::failure::is_temporary;
 use super::{EventStream, Failure, Wire, reply_to};
 use crate::jsonrpc::{Fields, Kind, Message, meta};
@@ -40,6 +41,7 @@ const LISTS: [(&str, &str, &str); 3] = [
 /// Opens the stream in the background; `None` when a modern server announces nothing.
 pub(super) fn start(
     wire: &Arc<Wire>,
+    asking: Option<&Arc<Asking>>,
     greeting: &Greeting,
     key: InstanceKey,
     events: Events,
@@ -48,7 +50,8 @@ pub(super) fn start(
     if greeting.era == Era::Modern && announced.is_empty() {
         return None;
     }
-    let listener = Listener { wire: Arc::clone(wire), key, events, announced, last_event_id: None };
+    let (wire, asking) = (Arc::clone(wire), asking.map(Arc::clone));
+    let listener = Listener { wire, asking, key, events, announced, last_event_id: None };
     Some(tokio::spawn(listener.run()).abort_handle())
 }
 
@@ -65,6 +68,8 @@ fn announced(capabilities: &Bytes) -> Vec<usize> {
 
 struct Listener {
     wire: Arc<Wire>,
+    /// Where the session's client can be asked something.
+    asking: Option<Arc<Asking>>,
     key: InstanceKey,
     events: Events,
     announced: Vec<usize>,
@@ -183,11 +188,19 @@ impl Listener {
             Kind::Notification if message.method() == Some(ACKNOWLEDGED) => {}
             Kind::Notification => self.announce(message),
             Kind::Request if self.wire.is_modern() => {}
-            Kind::Request => self.wire.notify_aside("reply", reply_to(&message)).await,
+            Kind::Request => self.asked(message).await,
             Kind::Result | Kind::Error if self.wire.is_modern() => return ControlFlow::Break(()),
             Kind::Result | Kind::Error => {}
         }
         ControlFlow::Continue(())
+    }
+
+    /// The stream belongs to no request, but many servers ask here whatever a call needs.
+    async fn asked(&self, question: Message) {
+        match &self.asking {
+            Some(asking) if question.method() != Some("ping") => asking.ask(&self.wire, question).await,
+            _ => self.wire.notify_aside("reply", reply_to(&question)).await,
+        }
     }
 
     /// What changed while nobody listened is unknown: every list may have.

@@ -1,4 +1,4 @@
-//! The requests that wait for an answer of one child.
+//! The requests that wait for an answer of one child, or in one session over HTTP.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ const QUEUED_QUESTIONS: usize = 16;
 
 /// Requests in the course of which a server may ask its client something
 /// (2025-11-25, client; 2026-07-28, basic/patterns/mrtr).
-pub(super) fn may_ask(method: &str) -> bool {
+pub(in crate::upstream) fn may_ask(method: &str) -> bool {
     matches!(method, "tools/call" | "prompts/get" | "resources/read")
 }
 
@@ -26,7 +26,7 @@ type Item = Result<Message, UpstreamError>;
 
 /// What a waiting request gets first.
 #[derive(Debug)]
-pub(super) enum First {
+pub(in crate::upstream) enum First {
     /// The answer, and nothing came before it.
     Answer(Item),
     /// Something came before the answer: this and all that follows.
@@ -35,7 +35,7 @@ pub(super) enum First {
 
 /// Requests by their id; none are taken once the link has closed.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(in crate::upstream) struct Pending {
     entries: HashMap<u64, Entry>,
     closed: bool,
     /// What the child asked while several requests might have caused it.
@@ -63,7 +63,7 @@ enum Waiter {
 
 impl Pending {
     /// Notes that `id` waits for its answer; none when the link has closed.
-    pub(super) fn add(&mut self, id: u64, method: &str) -> Option<oneshot::Receiver<First>> {
+    pub(in crate::upstream) fn add(&mut self, id: u64, method: &str) -> Option<oneshot::Receiver<First>> {
         if self.closed {
             return None;
         }
@@ -79,7 +79,7 @@ impl Pending {
 
     /// Notes that the request leaves now. False when nobody waits for it any
     /// more: then it need not leave.
-    pub(super) fn mark_sent(&mut self, id: u64) -> bool {
+    pub(in crate::upstream) fn mark_sent(&mut self, id: u64) -> bool {
         match self.entries.get_mut(&id) {
             Some(entry) => {
                 entry.sent = true;
@@ -91,7 +91,7 @@ impl Pending {
 
     /// Forgets `id`. True when it was waiting and has left for the child, so
     /// that the child must be told.
-    pub(super) fn forget(&mut self, id: u64) -> bool {
+    pub(in crate::upstream) fn forget(&mut self, id: u64) -> bool {
         let was_sent = self.entries.remove(&id).is_some_and(|entry| entry.sent);
         // A question may have been its.
         self.refused.append(&mut self.questions);
@@ -99,7 +99,7 @@ impl Pending {
     }
 
     /// Gives `id` its answer; false when nobody waits for it.
-    pub(super) fn answer(&mut self, id: u64, answer: Item) -> bool {
+    pub(in crate::upstream) fn answer(&mut self, id: u64, answer: Item) -> bool {
         let Some(entry) = self.entries.remove(&id) else { return false };
         entry.end(answer);
         // Who has its answer asked nothing: one candidate less.
@@ -109,7 +109,7 @@ impl Pending {
 
     /// Takes something that the child asks. When several requests might have
     /// caused it, it waits until all but one have their answers.
-    pub(super) fn ask(&mut self, question: Message) {
+    pub(in crate::upstream) fn ask(&mut self, question: Message) {
         if self.questions.len() == QUEUED_QUESTIONS {
             self.refused.push(question);
             return;
@@ -136,13 +136,13 @@ impl Pending {
     }
 
     /// The questions that are to be refused.
-    pub(super) fn take_refused(&mut self) -> Vec<Message> {
+    pub(in crate::upstream) fn take_refused(&mut self) -> Vec<Message> {
         std::mem::take(&mut self.refused)
     }
 
     /// Gives a notification to the request it belongs to; gives it back when
     /// that request is not waiting.
-    pub(super) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
+    pub(in crate::upstream) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
         match self.entries.remove(&id) {
             Some(entry) => {
                 self.entries.insert(id, entry.notified(notification));
@@ -153,25 +153,25 @@ impl Pending {
     }
 
     /// The one request that a log message can belong to.
-    pub(super) fn only_logging(&self) -> Option<u64> {
+    pub(in crate::upstream) fn only_logging(&self) -> Option<u64> {
         let mut candidates = self.entries.iter().filter(|(_, entry)| entry.takes_log_messages);
         let (&id, _) = candidates.next()?;
         candidates.next().is_none().then_some(id)
     }
 
     /// The one request in flight, when there is exactly one.
-    pub(super) fn only(&self) -> Option<u64> {
+    pub(in crate::upstream) fn only(&self) -> Option<u64> {
         let mut ids = self.entries.keys();
         let id = *ids.next()?;
         ids.next().is_none().then_some(id)
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
+    pub(in crate::upstream) fn contains(&self, id: u64) -> bool {
         self.entries.contains_key(&id)
     }
 
     /// Fails all that wait and takes no more.
-    pub(super) fn close(&mut self, reason: &str) {
+    pub(in crate::upstream) fn close(&mut self, reason: &str) {
         self.closed = true;
         self.questions.clear();
         for (_, entry) in self.entries.drain() {
@@ -220,7 +220,7 @@ fn open_stream(first: oneshot::Sender<First>, notification: Message) -> Waiter {
 
 /// `notifications/cancelled` for a request that nobody waits for any more
 /// (2025-11-25, basic/utilities/cancellation).
-pub(super) fn cancelled(id: u64) -> Bytes {
+pub(in crate::upstream) fn cancelled(id: u64) -> Bytes {
     Bytes::from(format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the caller no longer waits"}}}}"#
     ))
