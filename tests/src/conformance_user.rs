@@ -1,6 +1,8 @@
 //! A client of either era that uses what a hub shows, answers what it is asked,
 //! and repeats arguments in headers where a tool wants that.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,8 +16,6 @@ use crate::message::LEGACY;
 pub const ASKABLE: &str = r#"{"sampling":{},"elicitation":{"form":{},"url":{}},"roots":{}}"#;
 /// More rounds of questions than any scenario has.
 const ROUNDS: usize = 10;
-/// The id of calls whose stream is read; other ids are small.
-const CALL: &str = "\"call\"";
 /// What an inputSchema says of an argument that a header repeats.
 const HEADER: &str = "x-mcp-header";
 
@@ -25,6 +25,8 @@ pub struct User {
     endpoint: Endpoint,
     capabilities: &'static str,
     client: Client,
+    /// Calls so far: each has an id of its own.
+    calls: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -37,13 +39,13 @@ impl User {
     /// A client of 2025-11-25 that can do what `capabilities` (a JSON object) says.
     pub async fn legacy(endpoint: Endpoint, capabilities: &'static str) -> Result<Self> {
         let client = LegacyClient::connect_as(endpoint.clone(), LEGACY, capabilities).await?;
-        Ok(Self { endpoint, capabilities, client: Client::Legacy(client) })
+        Ok(Self { endpoint, capabilities, client: Client::Legacy(client), calls: AtomicU64::new(0) })
     }
 
     /// The same of 2026-07-28.
     pub fn modern(endpoint: Endpoint, capabilities: &'static str) -> Self {
         let client = ModernClient::with_capabilities(endpoint.clone(), capabilities);
-        Self { endpoint, capabilities, client: Client::Modern(client) }
+        Self { endpoint, capabilities, client: Client::Modern(client), calls: AtomicU64::new(0) }
     }
 
     /// The result of a request.
@@ -93,7 +95,8 @@ impl User {
         params: &Value,
         between: Option<&Value>,
     ) -> Result<Value> {
-        let mut stream = client.open(CALL, "tools/call", &params.to_string()).await?;
+        let id = format!("\"call-{}\"", self.calls.fetch_add(1, Ordering::Relaxed));
+        let mut stream = client.open(&id, "tools/call", &params.to_string()).await?;
         if !stream.is_event_stream() {
             return result_of(stream.whole().await?.json()?);
         }
