@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{Kind, Message};
 use crate::upstream::UpstreamError;
 
 /// How many notifications of one request wait for their reader; further ones
@@ -140,12 +141,15 @@ impl Pending {
         std::mem::take(&mut self.refused)
     }
 
-    /// Gives a notification to the request it belongs to; gives it back when
-    /// that request is not waiting.
+    /// Gives a notification or a question to the request it belongs to; gives it
+    /// back when that request is not waiting.
     pub(in crate::upstream) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
         match self.entries.remove(&id) {
             Some(entry) => {
-                self.entries.insert(id, entry.notified(notification));
+                let (entry, undelivered) = entry.notified(notification);
+                self.entries.insert(id, entry);
+                // Who asked must not wait for an answer that nobody gives.
+                self.refused.extend(undelivered.filter(|message| message.kind() == Kind::Request));
                 None
             }
             None => Some(notification),
@@ -194,16 +198,20 @@ impl Entry {
         }
     }
 
-    fn notified(self, notification: Message) -> Self {
-        let waiter = match self.waiter {
-            Waiter::First(first) => open_stream(first, notification),
+    /// The entry after that, and the message when a reader that does not keep
+    /// up has lost it.
+    fn notified(self, notification: Message) -> (Self, Option<Message>) {
+        let (waiter, undelivered) = match self.waiter {
+            Waiter::First(first) => (open_stream(first, notification), None),
             Waiter::Stream { notifications, answer } => {
-                // A reader that does not keep up loses notifications only.
-                drop(notifications.try_send(Ok(notification)));
-                Waiter::Stream { notifications, answer }
+                let undelivered = match notifications.try_send(Ok(notification)) {
+                    Ok(()) => None,
+                    Err(TrySendError::Full(item) | TrySendError::Closed(item)) => item.ok(),
+                };
+                (Waiter::Stream { notifications, answer }, undelivered)
             }
         };
-        Self { waiter, ..self }
+        (Self { waiter, ..self }, undelivered)
     }
 }
 
@@ -251,6 +259,8 @@ mod tests {
         for number in 0..10_000 {
             assert!(pending.notify(1, progress(number)).is_none());
         }
+        assert!(pending.notify(1, question(7)).is_none());
+        assert_eq!(pending.take_refused().len(), 1, "no room for a question is no answer to it");
         assert!(pending.answer(1, Ok(result(1))));
         let First::Stream(mut stream) = waiting.try_recv().unwrap() else { panic!("a stream") };
         let mut notifications = 0;

@@ -100,6 +100,7 @@ async fn drive(wire: Arc<Wire>, asking: Arc<Asking>, outgoing: Outgoing) {
                     break;
                 }
                 asking.pending().notify(id, message);
+                asking.refuse(&wire).await;
                 next = answers.next().await;
             }
             next
