@@ -6,20 +6,27 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SetOnce};
 use tokio::task::AbortHandle;
 
 use super::exchange::{Begun, begin, cancel, reply_over};
-use super::{Wire, reply_to};
+use super::{Failure, Wire, reply_to};
 use crate::jsonrpc::Message;
 use crate::upstream::pending::{First, Pending};
 use crate::upstream::{Exchange, OpenExchange, Outgoing, UpstreamError};
+
+/// How long the first call waits for the session's stream. Some servers show
+/// that it is open only with its first event.
+const STREAM_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The calls of one session that are under way.
 #[derive(Debug)]
 pub(super) struct Asking {
     pending: Mutex<Pending>,
+    /// Set once the session's stream is open, or will not be.
+    listening: SetOnce<()>,
     /// Set once the server has asked outside of a call's stream: from then on
     /// calls take turns, so that each question has one that caused it.
     asks: AtomicBool,
@@ -28,11 +35,30 @@ pub(super) struct Asking {
 
 impl Default for Asking {
     fn default() -> Self {
-        Self { pending: Mutex::default(), asks: AtomicBool::new(false), turn: Arc::new(Semaphore::new(1)) }
+        Self {
+            pending: Mutex::default(),
+            listening: SetOnce::new(),
+            asks: AtomicBool::new(false),
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
 impl Asking {
+    /// Notes that the server has answered whether it has a stream for the session.
+    pub(super) fn set_listening(&self) {
+        // Only the first time counts.
+        let _ = self.listening.set(());
+    }
+
+    /// Waits for that, once: the SDKs drop a question when no stream is open for it.
+    async fn until_listening(&self) {
+        if !self.listening.initialized() {
+            let _ = tokio::time::timeout(STREAM_PATIENCE, self.listening.wait()).await;
+            self.set_listening();
+        }
+    }
+
     /// Brings a question to the call that caused it, once that is known.
     pub(super) async fn ask(&self, wire: &Wire, question: Message) {
         self.asks.store(true, Ordering::Release);
@@ -46,6 +72,12 @@ impl Asking {
         for question in refused {
             wire.notify_aside("reply", reply_to(&question)).await;
         }
+    }
+
+    /// Gives a call its answer.
+    async fn end(&self, wire: &Wire, id: u64, answer: Result<Message, Failure>) {
+        self.pending().answer(id, answer.map_err(|failure| failure.of_call(wire)));
+        self.refuse(wire).await;
     }
 
     async fn turn(&self) -> Option<OwnedSemaphorePermit> {
@@ -69,16 +101,39 @@ pub(super) async fn run(
     outgoing: Outgoing,
 ) -> Result<Exchange, UpstreamError> {
     let id = outgoing.id;
+    asking.until_listening().await;
     let turn = asking.turn().await;
-    let waiting = {
+    let mut waiting = {
         let mut pending = asking.pending();
         let waiting = pending.add(id, &outgoing.method).ok_or(UpstreamError::SessionLost)?;
         pending.mark_sent(id);
         waiting
     };
-    let driver = tokio::spawn(drive(Arc::clone(wire), Arc::clone(asking), outgoing)).abort_handle();
-    let guard = CancelOnDrop { wire: Arc::clone(wire), asking: Arc::clone(asking), id, driver, _turn: turn };
-    match waiting.await {
+    let (owned_wire, owned_asking) = (Arc::clone(wire), Arc::clone(asking));
+    let mut guard = CancelOnDrop { wire: owned_wire, asking: owned_asking, id, reader: None, _turn: turn };
+    let owned_wire = Arc::clone(wire);
+    let mut beginning = Box::pin(async move { begin(&owned_wire, &outgoing).await });
+    let asked = tokio::select! {
+        biased;
+        begun = &mut beginning => {
+            // Of most calls nothing is asked: they need no task.
+            match begun {
+                Ok(Begun::Done(answer)) => asking.end(wire, id, Ok(answer)).await,
+                Err(failure) => asking.end(wire, id, Err(failure)).await,
+                begun => guard.read(async { begun }),
+            }
+            None
+        }
+        first = &mut waiting => Some(first),
+    };
+    let first = match asked {
+        Some(first) => {
+            guard.read(beginning);
+            first
+        }
+        None => waiting.await,
+    };
+    match first {
         Ok(First::Answer(answer)) => answer.map(Exchange::Done),
         Ok(First::Stream(messages)) => {
             Ok(Exchange::Open(OpenExchange::new(messages, reply_over(wire), move || drop(guard))))
@@ -88,9 +143,13 @@ pub(super) async fn run(
 }
 
 /// Reads the call's own stream to its answer.
-async fn drive(wire: Arc<Wire>, asking: Arc<Asking>, outgoing: Outgoing) {
-    let id = outgoing.id;
-    let answer = match begin(&wire, &outgoing).await {
+async fn read(
+    wire: Arc<Wire>,
+    asking: Arc<Asking>,
+    id: u64,
+    beginning: impl Future<Output = Result<Begun, Failure>> + Send,
+) {
+    let answer = match beginning.await {
         Ok(Begun::Done(answer)) => Ok(answer),
         Ok(Begun::Open(first, mut answers)) => {
             let mut next = Ok(first);
@@ -107,8 +166,7 @@ async fn drive(wire: Arc<Wire>, asking: Arc<Asking>, outgoing: Outgoing) {
         }
         Err(failure) => Err(failure),
     };
-    asking.pending().answer(id, answer.map_err(|failure| failure.of_call(&wire)));
-    asking.refuse(&wire).await;
+    asking.end(&wire, id, answer).await;
 }
 
 /// Cancels its call when it is dropped before the answer.
@@ -117,9 +175,17 @@ struct CancelOnDrop {
     wire: Arc<Wire>,
     asking: Arc<Asking>,
     id: u64,
-    driver: AbortHandle,
+    /// Of the task that reads the call's stream.
+    reader: Option<AbortHandle>,
     /// Given back with the call.
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl CancelOnDrop {
+    fn read(&mut self, beginning: impl Future<Output = Result<Begun, Failure>> + Send + 'static) {
+        let task = read(Arc::clone(&self.wire), Arc::clone(&self.asking), self.id, beginning);
+        self.reader = Some(tokio::spawn(task).abort_handle());
+    }
 }
 
 impl Drop for CancelOnDrop {
@@ -127,7 +193,9 @@ impl Drop for CancelOnDrop {
         if !self.asking.pending().forget(self.id) {
             return;
         }
-        self.driver.abort();
+        if let Some(reader) = &self.reader {
+            reader.abort();
+        }
         cancel(&self.wire, self.id);
         // Without a runtime the process ends, and its links with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -112,7 +112,11 @@ impl Listener {
 
     /// Opens the stream once and reads it to its end.
     async fn listen(&mut self, again: bool) -> End {
-        let response = match self.open().await {
+        let opened = self.open().await;
+        if let Some(asking) = &self.asking {
+            asking.set_listening();
+        }
+        let response = match opened {
             Ok(response) => response,
             Err(failure) => return self.end_of(&failure),
         };

@@ -227,7 +227,8 @@ async fn what_is_asked_beside_the_only_call_reaches_it() {
         TwoStreams::start(r#"{"elicitation":{}}"#).await;
     let id = next_id();
     let asked = tokio::spawn(async move { connection.ask(call(id, "a")).await });
-    server.next("tools/call").await;
+    // A question for which no stream is open would be lost.
+    assert_eq!(server.until("tools/call").await[3..], ["GET", "tools/call"]);
     session.send(data(QUESTION)).unwrap();
     let Exchange::Open(mut exchange) = asked.await.unwrap().unwrap() else { panic!("open") };
     assert_eq!(exchange.next().await.unwrap().bytes(), QUESTION);
