@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use trunkline_tests::client_program::Client;
 use trunkline_tests::hub;
+use trunkline_tests::reference_server::ReferenceServer;
 use trunkline_tests::scripted_messages::{DONE, PlannedCall, ScriptedMessages};
 
 use crate::target::Target;
@@ -34,6 +35,16 @@ pub(crate) async fn headless(
     target: &Target,
     plan: Vec<PlannedCall>,
 ) -> Result<(Value, ScriptedMessages)> {
+    headless_with(client, target, plan, &[]).await
+}
+
+/// The same with settings in the environment.
+async fn headless_with(
+    client: &Client,
+    target: &Target,
+    plan: Vec<PlannedCall>,
+    settings: &[(&str, &str)],
+) -> Result<(Value, ScriptedMessages)> {
     let allowed = plan.iter().map(|call| call.tool.clone()).collect::<Vec<_>>().join(",");
     let model = ScriptedMessages::start(plan).await?;
     let servers = json!({ "mcpServers": { "hub": {
@@ -45,7 +56,7 @@ pub(crate) async fn headless(
     std::fs::write(&file, servers.to_string())?;
     let mut command = claude(client);
     command.env("ANTHROPIC_BASE_URL", &model.url).env("ANTHROPIC_API_KEY", "dummy");
-    command.env("ENABLE_TOOL_SEARCH", "false");
+    command.env("ENABLE_TOOL_SEARCH", "false").envs(settings.iter().copied());
     command.args(["-p", "Follow the plan.", "--strict-mcp-config", "--output-format", "json"]);
     command.args(["--model", "claude-sonnet-4-5", "--allowedTools", &allowed, "--mcp-config"]).arg(file);
     let printed = client.run(command).await?.success()?;
@@ -128,4 +139,29 @@ async fn claude_code_calls_tools_of_three_servers() -> Result<()> {
     assert!(result_text(&results[1]).contains("entities"), "{}", results[1]);
     assert!(result_text(&results[2]).contains("T21:00:00+09:00"), "{}", results[2]);
     Ok(())
+}
+
+/// Every 30 s it looks whether a call has been silent for longer than it may
+/// be, and gives it up then. The tool reports progress at half of its time.
+async fn progress_keeps_a_call_alive(test: &str, era: &str) -> Result<()> {
+    let Some(client) = Client::or_skip(test)? else { return Ok(()) };
+    let server = ReferenceServer::start(&["--era", era]).await?;
+    let target = Target::reference(&server).await?;
+    let plan =
+        vec![PlannedCall { tool: "mcp__hub__slow".into(), arguments: json!({ "milliseconds": 34_000 }) }];
+    let silence = [("CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT", "20000")];
+    let (printed, model) = headless_with(&client, &target, plan, &silence).await?;
+    assert_eq!(printed["result"], DONE, "{printed}\n{}", target.log());
+    assert_eq!(result_text(&model.tool_results()[0]), "This took 34000 ms.", "{}", target.log());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_code_hears_the_progress_of_a_legacy_server() -> Result<()> {
+    progress_keeps_a_call_alive("claude_code_hears_the_progress_of_a_legacy_server", "legacy").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_code_hears_the_progress_of_a_modern_server() -> Result<()> {
+    progress_keeps_a_call_alive("claude_code_hears_the_progress_of_a_modern_server", "modern").await
 }

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use trunkline_tests::client_program::Client;
+use trunkline_tests::reference_server::ReferenceServer;
 
 use crate::target::Target;
 
@@ -79,5 +80,69 @@ async fn typescript_client_2_finds_the_modern_era() -> Result<()> {
     let test = "typescript_client_2_finds_the_modern_era";
     let Some(seen) = hub_serves(test, "typescript_client.mjs", "auto").await? else { return Ok(()) };
     assert_eq!(seen["version"], "2026-07-28");
+    Ok(())
+}
+
+/// Where the reference server sends users.
+const PAGE: &str = "https://example.com/reference-server/visit";
+
+/// The user visits a page because the server asks, whatever it speaks.
+async fn hub_sends_to_page(test: &str, script: &str, kinds: &[&str]) -> Result<Vec<(&'static str, Value)>> {
+    let Some(client) = Client::or_skip(test)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for era in ["legacy", "modern"] {
+        let server = ReferenceServer::start(&["--era", era]).await?;
+        let target = Target::reference(&server).await?;
+        let mut arguments = vec![target.url.as_str(), &target.key];
+        arguments.extend(kinds);
+        arguments.push(era);
+        let seen = client.node_script(script, &arguments).await;
+        let seen = seen.with_context(|| format!("a {era} server: {}", target.log()))?;
+        let asked = &seen["asked"][0];
+        assert_eq!((&asked["mode"], &asked["url"]), (&json!("url"), &json!(PAGE)), "{seen}");
+        assert!(seen["text"].as_str().is_some_and(|text| text.contains("action=accept")), "{seen}");
+        all.push((era, seen));
+    }
+    Ok(all)
+}
+
+/// A client of 2025-11-25 hears that the visit is over, and of one before the
+/// call by an error.
+fn assert_legacy_visits(server: &str, seen: &Value) {
+    assert!(seen["asked"][0]["id"].is_string(), "{seen}");
+    if server == "legacy" {
+        assert_eq!(seen["completed"], seen["asked"][0]["id"], "{seen}");
+        assert_eq!(seen["error"]["code"], -32042, "{seen}");
+        assert_eq!(seen["error"]["elicitations"][0]["url"], PAGE, "{seen}");
+        assert_eq!(seen["again"], "The user was sent to the page before.");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_sdk_1_visits_a_page() -> Result<()> {
+    for (server, seen) in
+        hub_sends_to_page("typescript_sdk_1_visits_a_page", "typescript_sdk_asking.mjs", &[]).await?
+    {
+        assert_legacy_visits(server, &seen);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_client_2_visits_a_page_in_the_legacy_era() -> Result<()> {
+    let test = "typescript_client_2_visits_a_page_in_the_legacy_era";
+    for (server, seen) in hub_sends_to_page(test, "typescript_client_asking.mjs", &["default"]).await? {
+        assert_eq!(seen["version"], "2025-11-25");
+        assert_legacy_visits(server, &seen);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typescript_client_2_visits_a_page_in_the_modern_era() -> Result<()> {
+    let test = "typescript_client_2_visits_a_page_in_the_modern_era";
+    for (_, seen) in hub_sends_to_page(test, "typescript_client_asking.mjs", &["auto"]).await? {
+        assert_eq!(seen["version"], "2026-07-28");
+    }
     Ok(())
 }

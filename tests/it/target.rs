@@ -6,6 +6,7 @@ use anyhow::Result;
 use trunkline_tests::client_program::Client;
 use trunkline_tests::hub::TestHub;
 use trunkline_tests::packages::StdioServer;
+use trunkline_tests::reference_server::ReferenceServer;
 
 /// An endpoint with a key.
 pub(crate) struct Target {
@@ -42,6 +43,17 @@ impl Target {
         ))
         .await?;
         Self::of(hub, "everything__").await
+    }
+
+    /// A hub whose profile shows the reference server alone.
+    pub(crate) async fn reference(server: &ReferenceServer) -> Result<Self> {
+        let hub = TestHub::start(&format!(
+            "servers:\n  reference: {{ url: {:?} }}\nprofiles:\n  \
+             team: {{ auth: api_key, servers: {{ reference: {{ prefix: \"\" }} }} }}\n",
+            server.url
+        ))
+        .await?;
+        Self::of(hub, "").await
     }
 
     /// The profile `team` of a hub that shows one server under its own names.

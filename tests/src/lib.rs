@@ -3,6 +3,7 @@
 //! every byte, and the pinned npm and PyPI packages.
 
 pub mod client_program;
+pub mod conformance_user;
 pub mod connection;
 pub mod everything;
 pub mod http;

@@ -46,6 +46,7 @@ impl Packages {
             "claude",
             "codex",
             "mcp-inspector",
+            "mcpdo",
             "mcp-remote-client",
             "mcp-server-everything",
             "conformance",

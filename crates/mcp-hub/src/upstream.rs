@@ -10,6 +10,7 @@ pub(crate) mod hop;
 pub mod http;
 mod limits;
 mod owner;
+mod pending;
 pub mod pool;
 pub mod sse;
 pub mod stdio;
@@ -77,9 +78,14 @@ impl Scope {
     /// ask nobody: it could not be known who answers.
     pub(crate) fn offer(&self) -> &str {
         match self {
-            Self::Everybody => "{}",
+            Self::Everybody => Offer::NOTHING,
             Self::Identity(_, offer) | Self::Session(_, _, offer) => offer.as_str(),
         }
+    }
+
+    /// Whether the server may ask nothing.
+    pub(crate) fn offers_nothing(&self) -> bool {
+        self.offer() == Offer::NOTHING
     }
 }
 
@@ -90,6 +96,8 @@ impl Scope {
 pub struct Offer(Arc<str>);
 
 impl Offer {
+    const NOTHING: &str = "{}";
+
     pub(crate) fn new(capabilities: &str) -> Self {
         Self(capabilities.into())
     }
@@ -99,14 +107,14 @@ impl Offer {
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
-        *self.0 == *"{}"
+        *self.0 == *Self::NOTHING
     }
 }
 
 impl Default for Offer {
     /// Nothing may be asked.
     fn default() -> Self {
-        Self::new("{}")
+        Self::new(Self::NOTHING)
     }
 }
 

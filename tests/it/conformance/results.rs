@@ -1,6 +1,6 @@
-//! What the suite found, from the files it leaves: `server-{scenario}-{time}/checks.json`.
+//! What the suite found, from the files it leaves: `{prefix}{scenario}-{time}/checks.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -28,16 +28,25 @@ pub(super) struct Results {
     pub(super) failing: BTreeMap<String, Vec<String>>,
 }
 
+/// How checks are counted that the suite made several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeated {
+    Counted,
+    /// Once for each outcome: how often it has occasion for a check is up to the hub.
+    Once,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Check {
     id: String,
+    name: String,
     status: Status,
     #[serde(default)]
     error_message: Option<String>,
 }
 
-#[derive(Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum Status {
     Success,
@@ -55,17 +64,27 @@ impl fmt::Display for Counts {
 }
 
 impl Results {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    /// `prefix` stands before the name of each scenario.
+    pub(super) fn read(folder: &Path, prefix: &str, repeated: Repeated) -> Result<Self> {
         let mut results = Self::default();
+        let mut counted = BTreeSet::new();
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let scenario = name.strip_prefix("server-").context("the folder of a scenario")?;
+            let scenario = name.strip_prefix(prefix).context("the folder of a scenario")?;
             let scenario = scenario.get(..scenario.len().saturating_sub(TIME)).context("no time")?;
             let text = std::fs::read_to_string(path.join("checks.json"))?;
             let checks: Vec<Check> = serde_json::from_str(&text).with_context(|| text.clone())?;
             for check in checks {
-                results.add(scenario, check);
+                let again = !counted.insert((
+                    scenario.to_owned(),
+                    check.id.clone(),
+                    check.name.clone(),
+                    check.status,
+                ));
+                if repeated == Repeated::Counted || !again {
+                    results.add(scenario, check);
+                }
             }
         }
         Ok(results)

@@ -9,13 +9,16 @@ use trunkline_tests::process::{self, Finished};
 
 use super::baseline::Baseline;
 use super::cell::{Cell, Era, PROFILE, Servers};
-use super::results::Results;
+use super::results::{Repeated, Results};
 
 /// The whole suite takes from ten seconds to a minute; the limit is for a loaded machine.
 const LONGEST: Duration = Duration::from_mins(4);
 
 /// The environment variable that names the one scenario to run.
-const SCENARIO: &str = "TRUNKLINE_SCENARIO";
+pub(super) const SCENARIO: &str = "TRUNKLINE_SCENARIO";
+
+/// What the suite puts before the names of these scenarios.
+const PREFIX: &str = "server-";
 
 /// Scenarios of the modern era that are in no set of requirements.
 const SKILLS: [&str; 3] =
@@ -75,13 +78,13 @@ async fn whole(suite: &Suite, cell: Cell) -> Result<()> {
             suite.scenario(scenario).await?;
         }
     }
-    Baseline::read(&path)?.expect(&Results::read(&suite.results())?)?;
+    Baseline::read(&path)?.expect(&Results::read(&suite.results(), PREFIX, Repeated::Counted)?)?;
     finished.success().map(drop)
 }
 
 async fn one(suite: &Suite, scenario: &str) -> Result<()> {
     let finished = suite.scenario(scenario).await?;
-    let results = Results::read(&suite.results())?;
+    let results = Results::read(&suite.results(), PREFIX, Repeated::Counted)?;
     if !results.failing.is_empty() {
         bail!("{}\n{}", finished.stdout, results.counts);
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod answers;
+mod asking;
 mod event_stream;
 mod exchange;
 mod failure;
@@ -24,7 +25,10 @@ use trunkline_model::{EraPin, HttpEndpoint};
 use trunkline_profiles::Permit;
 use trunkline_web::Egress;
 
-use super::{Connection, Events, Exchange, Greeting, InstanceKey, Limits, Outgoing, UpstreamError};
+use super::pending::{TASK_RESULT, may_ask};
+use super::{Connection, Era, Events, Exchange, Greeting, InstanceKey, Limits, Outgoing, UpstreamError};
+
+use asking::Asking;
 
 pub(super) use answer::MediaType;
 pub(super) use event_stream::EventStream;
@@ -64,6 +68,8 @@ pub async fn connect(link: Link) -> Result<Connection, UpstreamError> {
 #[derive(Debug)]
 pub struct HttpConnection {
     wire: Arc<Wire>,
+    /// Where a legacy server may ask the session's client something.
+    asking: Option<Arc<Asking>>,
     greeting: Greeting,
     listener: Option<AbortHandle>,
     /// The server has said that it has forgotten the session.
@@ -74,9 +80,11 @@ impl HttpConnection {
     /// Takes over a completed handshake and opens the stream of events.
     fn open(wire: Wire, greeting: Greeting, key: InstanceKey, events: Events) -> Self {
         let wire = Arc::new(wire);
+        let may_ask = greeting.era == Era::Legacy && !key.scope.offers_nothing();
+        let asking = may_ask.then(Arc::default);
         let forgotten = Arc::new(AtomicBool::new(false));
-        let listener = listen::start(&wire, &greeting, key, events, &forgotten);
-        Self { wire, greeting, listener, forgotten }
+        let listener = listen::start(&wire, asking.as_ref(), &greeting, key, events, &forgotten);
+        Self { wire, asking, greeting, listener, forgotten }
     }
 
     pub fn greeting(&self) -> &Greeting {
@@ -100,7 +108,16 @@ impl HttpConnection {
     /// # Errors
     /// [`UpstreamError`] says whether the request may have been executed.
     pub async fn call(&self, _permit: &Permit, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
-        exchange::run(&self.wire, outgoing).await
+        self.exchange(outgoing).await
+    }
+
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
+        match &self.asking {
+            Some(asking) if may_ask(&outgoing.method) || outgoing.method == TASK_RESULT => {
+                asking::run(&self.wire, asking, outgoing).await
+            }
+            _ => exchange::run(&self.wire, outgoing).await,
+        }
     }
 
     /// Sends a notification.

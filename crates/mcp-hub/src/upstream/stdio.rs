@@ -7,7 +7,6 @@ pub(crate) mod fixture;
 mod lines;
 mod link;
 mod log;
-mod pending;
 mod pipes;
 mod process;
 mod redaction;

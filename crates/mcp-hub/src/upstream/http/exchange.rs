@@ -25,12 +25,12 @@ pub(super) async fn run(wire: &Arc<Wire>, outgoing: Outgoing) -> Result<Exchange
     }
 }
 
-enum Begun {
+pub(super) enum Begun {
     Done(Message),
     Open(Message, Box<Answers>),
 }
 
-async fn begin(wire: &Arc<Wire>, outgoing: &Outgoing) -> Result<Begun, Failure> {
+pub(super) async fn begin(wire: &Arc<Wire>, outgoing: &Outgoing) -> Result<Begun, Failure> {
     let response = wire.request(outgoing).await?;
     let stream = match wire.read(outgoing.id, response).await? {
         Answer::Message(answer) => return Ok(Begun::Done(answer)),

@@ -17,6 +17,7 @@ use trunkline_web::egress::Response;
 use trunkline_web::sse::Event;
 
 use super::answer::MediaType;
+use super::asking::Asking;
 use super::failure::is_temporary;
 use super::{EventStream, Failure, Wire, reply_over};
 use crate::jsonrpc::{Fields, Kind, Message, meta};
@@ -42,6 +43,7 @@ const LISTS: [(&str, &str, &str); 3] = [
 /// nothing. Sets `forgotten` when the server says that it has forgotten the session.
 pub(super) fn start(
     wire: &Arc<Wire>,
+    asking: Option<&Arc<Asking>>,
     greeting: &Greeting,
     key: InstanceKey,
     events: Events,
@@ -51,8 +53,8 @@ pub(super) fn start(
     if greeting.era == Era::Modern && announced.is_empty() {
         return None;
     }
-    let (wire, forgotten) = (Arc::clone(wire), Arc::clone(forgotten));
-    let listener = Listener { wire, key, events, announced, last_event_id: None, forgotten };
+    let (wire, asking, forgotten) = (Arc::clone(wire), asking.map(Arc::clone), Arc::clone(forgotten));
+    let listener = Listener { wire, asking, key, events, announced, last_event_id: None, forgotten };
     Some(tokio::spawn(listener.run()).abort_handle())
 }
 
@@ -69,6 +71,8 @@ fn announced(capabilities: &Bytes) -> Vec<usize> {
 
 struct Listener {
     wire: Arc<Wire>,
+    /// Where the session's client can be asked something.
+    asking: Option<Arc<Asking>>,
     key: InstanceKey,
     events: Events,
     announced: Vec<usize>,
@@ -113,7 +117,11 @@ impl Listener {
 
     /// Opens the stream once and reads it to its end.
     async fn listen(&mut self, again: bool) -> End {
-        let response = match self.open().await {
+        let opened = self.open().await;
+        if let Some(asking) = &self.asking {
+            asking.set_listening();
+        }
+        let response = match opened {
             Ok(response) => response,
             Err(failure) => return self.end_of(&failure),
         };
@@ -189,16 +197,24 @@ impl Listener {
             Kind::Notification if message.method() == Some(ACKNOWLEDGED) => {}
             Kind::Notification => self.announce(message),
             Kind::Request if self.wire.is_modern() => {}
-            Kind::Request => {
-                let reply = reply_over(&self.wire);
-                if let Some(answer) = ask_aside(&self.events, self.key.clone(), &message, reply) {
-                    self.wire.notify_aside("reply", answer).await;
-                }
-            }
+            Kind::Request => self.asked(message).await,
             Kind::Result | Kind::Error if self.wire.is_modern() => return ControlFlow::Break(()),
             Kind::Result | Kind::Error => {}
         }
         ControlFlow::Continue(())
+    }
+
+    /// The stream belongs to no request, but many servers ask here whatever a call needs.
+    async fn asked(&self, question: Message) {
+        let of_no_call = match &self.asking {
+            Some(asking) if question.method() != Some("ping") => asking.ask(&self.wire, question).await,
+            _ => Some(question),
+        };
+        let Some(question) = of_no_call else { return };
+        let reply = reply_over(&self.wire);
+        if let Some(answer) = ask_aside(&self.events, self.key.clone(), &question, reply) {
+            self.wire.notify_aside("reply", answer).await;
+        }
     }
 
     /// What changed while nobody listened is unknown: every list may have.

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::answers::Answers;
 use super::failure::is_temporary;
 use super::{Failure, HttpConnection, Link, Wire, headers, reply_to};
-use crate::jsonrpc::{Kind, Message};
+use crate::jsonrpc::{Kind, Message, code};
 use crate::upstream::handshake::{self, Discovery, MODERN_VERSION, Refusal};
 use crate::upstream::{Connection, Greeting, UpstreamError, next_id, sse};
 
@@ -28,7 +28,14 @@ pub(super) async fn negotiate(link: Link) -> Result<Connection, UpstreamError> {
         return Box::pin(sse::connect(link, wire)).await;
     }
     if link.era != EraPin::Legacy {
-        match discover(&link, &wire).await? {
+        let mut discovery = discover(&link, &wire).await?;
+        if matches!(&discovery, Discovery::Refused(refusal) if refusal.code == Some(code::UNSUPPORTED_PROTOCOL_VERSION))
+        {
+            // It names the version that it has refused among those it speaks, and may mean it now
+            // (2026-07-28, basic/versioning).
+            discovery = discover(&link, &wire).await?;
+        }
+        match discovery {
             Discovery::Modern(greeting) => {
                 let wire = wire.modern(&greeting.protocol_version);
                 return Ok(opened(wire, greeting, link));

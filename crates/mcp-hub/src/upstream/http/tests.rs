@@ -25,7 +25,7 @@ fn http(connection: Connection) -> Arc<HttpConnection> {
 impl HttpConnection {
     /// A call without the permit that only the guard can make.
     async fn ask(&self, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
-        exchange::run(&self.wire, outgoing).await
+        self.exchange(outgoing).await
     }
 }
 

@@ -6,6 +6,7 @@ use super::lines::Line;
 use super::link::Link;
 use crate::jsonrpc::{Fields, Kind, Message, meta};
 use crate::upstream::http::{ACKNOWLEDGED, reply_to};
+use crate::upstream::pending::Pending;
 use crate::upstream::{ServerEvent, UpstreamError};
 
 /// Takes one line of the child's standard output. What is no message is
@@ -93,7 +94,7 @@ fn named_owner(message: &Message) -> Option<u64> {
     named?.parse().ok()
 }
 
-fn fail_too_large(link: &Arc<Link>, pending: &mut super::pending::Pending, id: Option<u64>) {
+fn fail_too_large(link: &Arc<Link>, pending: &mut Pending, id: Option<u64>) {
     if let Some(id) = id {
         pending.answer(id, Err(UpstreamError::TooLarge { limit: link.message_limit }));
     }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::log::{LogRing, LogSource, readable};
-use super::pending::{First, Pending, cancelled, may_ask};
 use super::redaction::Redaction;
 use crate::bridge::task;
 use crate::jsonrpc::Message;
 use crate::upstream::http::reply_to;
+use crate::upstream::pending::{First, Pending, cancelled, may_ask};
 use crate::upstream::{
     Events, Exchange, InstanceKey, OpenExchange, Outgoing, Owner, Reply, UpstreamError, ask_aside,
 };

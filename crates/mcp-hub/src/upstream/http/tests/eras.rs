@@ -63,6 +63,22 @@ async fn the_era_is_found_with_as_few_questions_as_possible() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_version_it_names_is_asked_once_more() {
+    const SAME: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no","data":{"supported":["2026-07-28"]}}}"#;
+    for refusals in [1, 2] {
+        let asked_before = std::sync::atomic::AtomicUsize::new(0);
+        let mut server = Scripted::start(move |asked| {
+            let before = asked_before.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if before < refusals { json_body(400, SAME) } else { modern(asked, |_| status(500)) }
+        })
+        .await;
+        let (link, _) = link_to(&server.url);
+        assert_eq!(connect(link).await.is_ok(), refusals == 1);
+        assert_eq!(server.so_far(), ["server/discover", "server/discover"]);
+    }
+}
+
+#[tokio::test]
 async fn a_pin_skips_the_probe_and_forbids_the_fallback() {
     let mut server = Scripted::start(|asked| legacy(asked, |_| status(405))).await;
     let (mut link, _) = link_to(&server.url);

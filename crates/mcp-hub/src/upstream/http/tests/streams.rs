@@ -3,9 +3,10 @@
 use std::sync::Mutex;
 
 use tokio::sync::mpsc;
+use trunkline_model::Identity;
 
 use super::*;
-use crate::upstream::{ServerEvent, next_id};
+use crate::upstream::{Offer, Scope, ServerEvent, next_id};
 
 const NOTE: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#;
 
@@ -190,4 +191,65 @@ async fn a_modern_server_is_listened_to_and_a_lost_stream_counts_as_a_change() {
     let listen = server.next("subscriptions/listen").await;
     assert_eq!(listen.body["params"]["notifications"], serde_json::json!({"toolsListChanged": true}));
     assert_eq!(listen.headers["mcp-method"], "subscriptions/listen");
+}
+
+const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{}}"#;
+
+/// A server with two streams to write to, the session's and its one call's.
+struct TwoStreams {
+    server: Scripted,
+    connection: Arc<HttpConnection>,
+    session: mpsc::UnboundedSender<String>,
+    call: mpsc::UnboundedSender<String>,
+}
+
+impl TwoStreams {
+    async fn start(offer: &str) -> Self {
+        let ((session, beside), (call, own)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let (beside, own) = (Mutex::new(Some(beside)), Mutex::new(Some(own)));
+        let server = Scripted::start(move |asked| {
+            legacy(asked, |asked| match asked.what() {
+                "GET" => open_events(beside.lock().unwrap().take().unwrap()),
+                "tools/call" => open_events(own.lock().unwrap().take().unwrap()),
+                _ => status(202),
+            })
+        })
+        .await;
+        let (mut link, _) = link_to(&server.url);
+        link.key.scope = Scope::Identity(Identity::hub(), Offer::new(offer));
+        Self { connection: http(connect(link).await.unwrap()), server, session, call }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_beside_the_only_call_reaches_it() {
+    let TwoStreams { mut server, connection, session, call: own } =
+        TwoStreams::start(r#"{"elicitation":{}}"#).await;
+    let id = next_id();
+    let asked = tokio::spawn(async move { connection.ask(call(id, "a")).await });
+    // A question for which no stream is open would be lost.
+    assert_eq!(server.until("tools/call").await[3..], ["GET", "tools/call"]);
+    session.send(data(QUESTION)).unwrap();
+    let Exchange::Open(mut exchange) = asked.await.unwrap().unwrap() else { panic!("open") };
+    assert_eq!(exchange.next().await.unwrap().bytes(), QUESTION);
+    exchange.reply().send(result_text("7", r#"{"action":"accept"}"#).into());
+    assert_eq!(server.next("reply").await.body["result"]["action"], "accept");
+    own.send(data(&result_text(&id.to_string(), r#"{"done":1}"#))).unwrap();
+    assert_eq!(exchange.next().await.unwrap().payload(), Some(r#"{"done":1}"#));
+}
+
+#[tokio::test]
+async fn what_is_asked_beside_no_call_or_of_no_client_is_refused() {
+    for (offer, calls) in [(r#"{"elicitation":{}}"#, false), ("{}", true)] {
+        let mut stage = TwoStreams::start(offer).await;
+        let connection = Arc::clone(&stage.connection);
+        let asked = tokio::spawn(async move { connection.ask(call(next_id(), "a")).await });
+        stage.server.next("tools/call").await;
+        if !calls {
+            asked.abort();
+            stage.server.next("notifications/cancelled").await;
+        }
+        stage.session.send(data(QUESTION)).unwrap();
+        assert_eq!(stage.server.next("reply").await.body["error"]["code"], -32601, "{offer}");
+    }
 }

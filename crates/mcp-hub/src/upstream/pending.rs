@@ -1,12 +1,13 @@
-//! The requests that wait for an answer of one child.
+//! The requests that wait for an answer of one child, or in one session over HTTP.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bridge::task;
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{Kind, Message};
 use crate::upstream::UpstreamError;
 
 /// How many notifications of one request wait for their reader; further ones
@@ -16,11 +17,14 @@ const QUEUED_NOTIFICATIONS: usize = 256;
 /// How many questions wait until it is known what caused them.
 const QUEUED_QUESTIONS: usize = 16;
 
+/// Waits for a task (2025-11-25, basic/utilities/tasks).
+pub(in crate::upstream) const TASK_RESULT: &str = "tasks/result";
+
 /// Requests in the course of which a server may ask its client something
 /// (2025-11-25, client; 2026-07-28, basic/patterns/mrtr), so that they take
 /// turns. Waiting for a task is no such request: it would keep all others
 /// waiting, and what a task asks names it.
-pub(super) fn may_ask(method: &str) -> bool {
+pub(in crate::upstream) fn may_ask(method: &str) -> bool {
     matches!(method, "tools/call" | "prompts/get" | "resources/read")
 }
 
@@ -29,7 +33,7 @@ type Item = Result<Message, UpstreamError>;
 
 /// What a waiting request gets first.
 #[derive(Debug)]
-pub(super) enum First {
+pub(in crate::upstream) enum First {
     /// The answer, and nothing came before it.
     Answer(Item),
     /// Something came before the answer: this and all that follows.
@@ -38,7 +42,7 @@ pub(super) enum First {
 
 /// Requests by their id; none are taken once the link has closed.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(in crate::upstream) struct Pending {
     entries: HashMap<u64, Entry>,
     closed: bool,
     /// What the child asked while several requests might have caused it.
@@ -69,7 +73,7 @@ enum Waiter {
 impl Pending {
     /// Notes that `id` waits for its answer; none when the link has closed.
     /// `name` is what the request is about.
-    pub(super) fn add(
+    pub(in crate::upstream) fn add(
         &mut self,
         id: u64,
         method: &str,
@@ -83,7 +87,7 @@ impl Pending {
         // caused by something else.
         let takes_log_messages = !matches!(method, "initialize" | "server/discover" | "subscriptions/listen");
         let waiter = Waiter::First(sender);
-        let task = name.filter(|_| method == "tasks/result");
+        let task = name.filter(|_| method == TASK_RESULT);
         let entry = Entry { waiter, sent: false, takes_log_messages, may_ask: may_ask(method), task };
         self.entries.insert(id, entry);
         Some(receiver)
@@ -91,7 +95,7 @@ impl Pending {
 
     /// Notes that the request leaves now. False when nobody waits for it any
     /// more: then it need not leave.
-    pub(super) fn mark_sent(&mut self, id: u64) -> bool {
+    pub(in crate::upstream) fn mark_sent(&mut self, id: u64) -> bool {
         match self.entries.get_mut(&id) {
             Some(entry) => {
                 entry.sent = true;
@@ -103,7 +107,7 @@ impl Pending {
 
     /// Forgets `id`. True when it was waiting and has left for the child, so
     /// that the child must be told.
-    pub(super) fn forget(&mut self, id: u64) -> bool {
+    pub(in crate::upstream) fn forget(&mut self, id: u64) -> bool {
         let was_sent = self.entries.remove(&id).is_some_and(|entry| entry.sent);
         // A question may have been its.
         self.refused.append(&mut self.questions);
@@ -111,7 +115,7 @@ impl Pending {
     }
 
     /// Gives `id` its answer; false when nobody waits for it.
-    pub(super) fn answer(&mut self, id: u64, answer: Item) -> bool {
+    pub(in crate::upstream) fn answer(&mut self, id: u64, answer: Item) -> bool {
         let Some(entry) = self.entries.remove(&id) else { return false };
         entry.end(answer);
         // Who has its answer asked nothing: one candidate less.
@@ -119,11 +123,11 @@ impl Pending {
         true
     }
 
-    /// Takes something that the child asks, and gives it back when no request
+    /// Takes something that the server asks, and gives it back when no request
     /// can have caused it. It belongs to whoever waits for the task that it
     /// names. When several requests might have caused it, it waits until all
     /// but one have their answers.
-    pub(super) fn ask(&mut self, question: Message) -> Option<Message> {
+    pub(in crate::upstream) fn ask(&mut self, question: Message) -> Option<Message> {
         if let Some(task) = task::named_by(&question)
             && let Some(id) = self.waits_for(|waited| *waited == task)
         {
@@ -169,16 +173,19 @@ impl Pending {
     }
 
     /// The questions that are to be refused.
-    pub(super) fn take_refused(&mut self) -> Vec<Message> {
+    pub(in crate::upstream) fn take_refused(&mut self) -> Vec<Message> {
         std::mem::take(&mut self.refused)
     }
 
-    /// Gives a notification to the request it belongs to; gives it back when
-    /// that request is not waiting.
-    pub(super) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
+    /// Gives a notification or a question to the request it belongs to; gives it
+    /// back when that request is not waiting.
+    pub(in crate::upstream) fn notify(&mut self, id: u64, notification: Message) -> Option<Message> {
         match self.entries.remove(&id) {
             Some(entry) => {
-                self.entries.insert(id, entry.notified(notification));
+                let (entry, undelivered) = entry.notified(notification);
+                self.entries.insert(id, entry);
+                // Who asked must not wait for an answer that nobody gives.
+                self.refused.extend(undelivered.filter(|message| message.kind() == Kind::Request));
                 None
             }
             None => Some(notification),
@@ -186,25 +193,25 @@ impl Pending {
     }
 
     /// The one request that a log message can belong to.
-    pub(super) fn only_logging(&self) -> Option<u64> {
+    pub(in crate::upstream) fn only_logging(&self) -> Option<u64> {
         let mut candidates = self.entries.iter().filter(|(_, entry)| entry.takes_log_messages);
         let (&id, _) = candidates.next()?;
         candidates.next().is_none().then_some(id)
     }
 
     /// The one request in flight, when there is exactly one.
-    pub(super) fn only(&self) -> Option<u64> {
+    pub(in crate::upstream) fn only(&self) -> Option<u64> {
         let mut ids = self.entries.keys();
         let id = *ids.next()?;
         ids.next().is_none().then_some(id)
     }
 
-    pub(super) fn contains(&self, id: u64) -> bool {
+    pub(in crate::upstream) fn contains(&self, id: u64) -> bool {
         self.entries.contains_key(&id)
     }
 
     /// Fails all that wait and takes no more.
-    pub(super) fn close(&mut self, reason: &str) {
+    pub(in crate::upstream) fn close(&mut self, reason: &str) {
         self.closed = true;
         self.questions.clear();
         for (_, entry) in self.entries.drain() {
@@ -231,16 +238,20 @@ impl Entry {
         }
     }
 
-    fn notified(self, notification: Message) -> Self {
-        let waiter = match self.waiter {
-            Waiter::First(first) => open_stream(first, notification),
+    /// The entry after that, and the message when a reader that does not keep
+    /// up has lost it.
+    fn notified(self, notification: Message) -> (Self, Option<Message>) {
+        let (waiter, undelivered) = match self.waiter {
+            Waiter::First(first) => (open_stream(first, notification), None),
             Waiter::Stream { notifications, answer } => {
-                // A reader that does not keep up loses notifications only.
-                drop(notifications.try_send(Ok(notification)));
-                Waiter::Stream { notifications, answer }
+                let undelivered = match notifications.try_send(Ok(notification)) {
+                    Ok(()) => None,
+                    Err(TrySendError::Full(item) | TrySendError::Closed(item)) => item.ok(),
+                };
+                (Waiter::Stream { notifications, answer }, undelivered)
             }
         };
-        Self { waiter, ..self }
+        (Self { waiter, ..self }, undelivered)
     }
 }
 
@@ -257,7 +268,7 @@ fn open_stream(first: oneshot::Sender<First>, notification: Message) -> Waiter {
 
 /// `notifications/cancelled` for a request that nobody waits for any more
 /// (2025-11-25, basic/utilities/cancellation).
-pub(super) fn cancelled(id: u64) -> Bytes {
+pub(in crate::upstream) fn cancelled(id: u64) -> Bytes {
     Bytes::from(format!(
         r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the caller no longer waits"}}}}"#
     ))
@@ -288,6 +299,8 @@ mod tests {
         for number in 0..10_000 {
             assert!(pending.notify(1, progress(number)).is_none());
         }
+        assert!(pending.notify(1, question(7)).is_none());
+        assert_eq!(pending.take_refused().len(), 1, "no room for a question is no answer to it");
         assert!(pending.answer(1, Ok(result(1))));
         let First::Stream(mut stream) = waiting.try_recv().unwrap() else { panic!("a stream") };
         let mut notifications = 0;
