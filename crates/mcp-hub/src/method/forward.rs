@@ -186,7 +186,8 @@ async fn exchange(
     let patience = request.hub.call_timeout(&destination.server);
     let waits = request.message.method() == Some("tasks/result");
     let patience = if waits { for_task(patience) } else { patience };
-    let asking = ask(&request, &destination, &permit);
+    // On the heap: the futures around it are moved often and stay small.
+    let asking = Box::pin(ask(&request, &destination, &permit));
     let asked = tokio::select! {
         biased;
         () = cancel.cancelled() => return cancelled(Some(permit)),

@@ -114,7 +114,7 @@ impl HttpConnection {
     async fn exchange(&self, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
         match &self.asking {
             Some(asking) if may_ask(&outgoing.method) || outgoing.method == TASK_RESULT => {
-                asking::run(&self.wire, asking, outgoing).await
+                Box::pin(asking::run(&self.wire, asking, outgoing)).await
             }
             _ => exchange::run(&self.wire, outgoing).await,
         }

@@ -99,19 +99,20 @@ impl Origin {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<(http::Response<Incoming>, Live), ExchangeError> {
-        while let Some(mut live) = self.take() {
+        loop {
+            let kept = self.take();
+            let was_kept = kept.is_some();
+            let mut live = match kept {
+                Some(live) => live,
+                None => Box::pin(self.connect()).await?,
+            };
             match live.exchange(request).await {
                 Ok(response) => return Ok((response, live)),
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(ExchangeError::Http(error.into_error())),
+                    Some(unsent) if was_kept => request = unsent,
+                    _ => return Err(ExchangeError::Http(error.into_error())),
                 },
             }
-        }
-        let mut live = Box::pin(self.connect()).await?;
-        match live.exchange(request).await {
-            Ok(response) => Ok((response, live)),
-            Err(error) => Err(ExchangeError::Http(error.into_error())),
         }
     }
 
