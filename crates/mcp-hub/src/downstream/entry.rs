@@ -183,10 +183,17 @@ pub(crate) struct Accepts {
     pub gzip: bool,
 }
 
+/// What nearly all clients send.
+const BOTH: &str = "application/json, text/event-stream";
+
 /// Reads `Accept` and `Accept-Encoding` (RFC 9110 sections 12.5.1 and 12.5.3);
 /// without the first everything is taken, without the second nothing compressed.
 pub(crate) fn accepts(headers: &HeaderMap) -> Accepts {
-    let mut accepts = Accepts { json: false, stream: false, gzip: takes_gzip(headers) };
+    let gzip = takes_gzip(headers);
+    if headers.get(header::ACCEPT).is_some_and(|value| value == BOTH) {
+        return Accepts { json: true, stream: true, gzip };
+    }
+    let mut accepts = Accepts { json: false, stream: false, gzip };
     let mut any = false;
     for value in headers.get_all(header::ACCEPT).iter().filter_map(|value| HeaderValue::to_str(value).ok()) {
         for range in value.split(',') {

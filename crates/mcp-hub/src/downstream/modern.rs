@@ -10,9 +10,9 @@ use crate::catalog::mirrored;
 use crate::jsonrpc::{Fields, Message, code, may_have_meta, meta, text};
 use crate::upstream::handshake::MODERN_VERSION;
 
-pub(crate) const VERSION_HEADER: &str = "mcp-protocol-version";
-const METHOD_HEADER: &str = "mcp-method";
-pub(crate) const NAME_HEADER: &str = "mcp-name";
+pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
 /// What marks a header value that is not plain ASCII: `=?base64?…?=`.
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
 
@@ -54,7 +54,7 @@ pub(crate) fn check(headers: &HeaderMap, message: &Message) -> Result<(), RpcErr
     if let Some(member) = named {
         let body = fields.string(1).map_err(|fault| invalid(&fault.to_string()))?;
         let body = body.ok_or_else(|| invalid(&format!("params need a \"{member}\"")))?;
-        let header = one(headers, NAME_HEADER)?.ok_or_else(|| missing("Mcp-Name"))?;
+        let header = one(headers, &NAME_HEADER)?.ok_or_else(|| missing("Mcp-Name"))?;
         check_name(&header, member, &body)?;
     }
     Ok(())
@@ -70,10 +70,10 @@ pub(crate) fn check_claims(headers: &HeaderMap, message: &Message) -> Result<(),
     if message.method().is_none() {
         return Ok(());
     }
-    if one(headers, METHOD_HEADER)?.is_some() {
+    if one(headers, &METHOD_HEADER)?.is_some() {
         check_method(headers, message)?;
     }
-    let name = one(headers, NAME_HEADER)?;
+    let name = one(headers, &NAME_HEADER)?;
     if let (Some(header), Some(member)) = (name, name_member(message))
         // Parameters that cannot be read are refused by their method.
         && let Ok(fields) = Fields::find(message.payload().unwrap_or("{}"), [member])
@@ -108,7 +108,7 @@ fn check_version(headers: &HeaderMap, members: &str) -> Result<(), RpcError> {
         .map_err(|fault| invalid(&format!("_meta: {fault}")))?;
     let body = found.string(0).map_err(|fault| invalid(&format!("_meta: {fault}")))?;
     let body = body.ok_or_else(|| invalid(&format!("_meta needs {:?}", meta::PROTOCOL_VERSION)))?;
-    let header = one(headers, VERSION_HEADER)?.ok_or_else(|| missing("MCP-Protocol-Version"))?;
+    let header = one(headers, &VERSION_HEADER)?.ok_or_else(|| missing("MCP-Protocol-Version"))?;
     if header != body {
         return Err(mismatch("the header MCP-Protocol-Version and _meta name different versions"));
     }
@@ -122,7 +122,7 @@ fn check_version(headers: &HeaderMap, members: &str) -> Result<(), RpcError> {
 }
 
 fn check_method(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> {
-    let header = one(headers, METHOD_HEADER)?.ok_or_else(|| missing("Mcp-Method"))?;
+    let header = one(headers, &METHOD_HEADER)?.ok_or_else(|| missing("Mcp-Method"))?;
     if Some(header.as_str()) == message.method() {
         Ok(())
     } else {
@@ -135,7 +135,7 @@ fn check_method(headers: &HeaderMap, message: &Message) -> Result<(), RpcError> 
 pub(crate) fn param_headers(headers: &HeaderMap, message: &Message) -> HeaderMap {
     let passes_name = name_member(message).is_none();
     let of_params = |name: &HeaderName| {
-        name.as_str().starts_with(mirrored::PREFIX) || (passes_name && name.as_str() == NAME_HEADER)
+        name.as_str().starts_with(mirrored::PREFIX) || (passes_name && *name == NAME_HEADER)
     };
     headers
         .iter()
@@ -145,7 +145,7 @@ pub(crate) fn param_headers(headers: &HeaderMap, message: &Message) -> HeaderMap
 }
 
 /// A header that may stand once at most.
-fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, RpcError> {
+fn one(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, RpcError> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {

@@ -206,7 +206,7 @@ fn check_version(headers: &HeaderMap) -> Result<(), RpcError> {
     if LEGACY_VERSIONS.contains(&version) { Ok(()) } else { Err(modern::unsupported(version)) }
 }
 
-fn session(entry: &Entry, headers: &HeaderMap) -> Result<(String, Arc<Session>), RpcError> {
+fn session<'a>(entry: &Entry, headers: &'a HeaderMap) -> Result<(&'a str, Arc<Session>), RpcError> {
     let mut values = headers.get_all(SESSION_HEADER).iter();
     let token = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().unwrap_or_default(),
@@ -221,7 +221,7 @@ fn session(entry: &Entry, headers: &HeaderMap) -> Result<(String, Arc<Session>),
         }
     };
     match entry.hub.sessions.find(token, &entry.caller) {
-        Some(session) => Ok((token.to_owned(), session)),
+        Some(session) => Ok((token, session)),
         None => Err(RpcError::new(SESSION_NOT_FOUND, "Session not found; begin again with initialize")
             .status(StatusCode::NOT_FOUND)),
     }
@@ -333,7 +333,7 @@ pub(crate) async fn delete(
     }
     match session(&entry, &parts.headers) {
         Ok((token, session)) => {
-            hub.end_session(&token, &session);
+            hub.end_session(token, &session);
             answer::empty(StatusCode::OK)
         }
         Err(error) => entry.refuse(None, &error),
