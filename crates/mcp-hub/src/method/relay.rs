@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use trunkline_profiles::Permit;
 
@@ -21,7 +23,10 @@ use crate::downstream::session::Running;
 use crate::hub::is_of_instance;
 use crate::jsonrpc::{Fields, Kind, Message, splice};
 use crate::upstream::pool::Lease;
-use crate::upstream::{Era, Exchange, OpenExchange, UpstreamError};
+use crate::upstream::{Era, Exchange, OpenExchange, Reply, UpstreamError};
+
+/// How long a client may take to answer what a call did not wait for.
+const LATEST_ANSWER: Duration = Duration::from_mins(15);
 
 /// A request whose answer did not come at once.
 #[derive(Debug)]
@@ -82,6 +87,14 @@ impl Incoming {
                 Self::Open(_) | Self::Nothing => std::future::pending().await,
             },
             Self::Nothing => std::future::pending().await,
+        }
+    }
+
+    /// Where answers to what the server asked go, also when the exchange is over.
+    fn replies(&self) -> Option<Reply> {
+        match self {
+            Self::Open(open) => Some(open.reply().clone()),
+            Self::Here(_) | Self::Nothing => None,
         }
     }
 
@@ -150,6 +163,7 @@ impl Relay {
                     return;
                 }
                 Step::Answered(answered) => {
+                    self.answer_later();
                     let lease = Some(&self.lease);
                     let concluded = conclude::conclude(&self.request, &self.destination, answered, lease);
                     let settled = self.permit.map(|permit| permit.settle(concluded.outcome, concluded.bytes));
@@ -172,6 +186,23 @@ impl Relay {
             }
         };
         let _ = sender.send(last).await;
+    }
+
+    /// What the server asked and its answer did not wait for was about something
+    /// else, such as its client's roots: it still gets the client's answers.
+    fn answer_later(&mut self) {
+        let Some(replies) = self.incoming.replies().filter(|_| self.asking.is_open()) else { return };
+        let (mut asking, destination) = (std::mem::take(&mut self.asking), self.destination.clone());
+        let answering = async move {
+            while asking.is_open() {
+                if let (Origin::Request(server_id), Some(answer)) = asking.next().await {
+                    let payload = destination.answer_for_server(answer.payload().unwrap_or("{}"));
+                    replies.send(crate::bridge::asked::reply(&server_id, &answer, &payload));
+                }
+            }
+        };
+        let tasks = &self.request.hub.tasks;
+        tasks.spawn_until_stop(async move { drop(timeout(LATEST_ANSWER, answering).await) });
     }
 
     pub(super) async fn step(&mut self) -> Step {
