@@ -5,13 +5,11 @@
 //! audit, so that no two parsers can disagree.
 
 mod fields;
-mod members;
 mod message;
 mod splice;
 
 pub(crate) use fields::unquote;
 pub use fields::{FieldFault, Fields, may_have_meta};
-pub use members::{members, without};
 pub use message::{Kind, Message, ParseFault};
 pub use splice::{cut, member, splice, splice_into, text};
 

@@ -21,7 +21,7 @@ use crate::catalog::view::Target;
 use crate::downstream::answer::{Answer, RpcError};
 use crate::downstream::modern::{self, NAME_HEADER};
 use crate::downstream::session::Running;
-use crate::jsonrpc::{self, Fields, Message, code, may_have_meta, splice, splice_into, text, without};
+use crate::jsonrpc::{self, Fields, Message, code, cut, may_have_meta, splice, splice_into, text};
 use crate::upstream::pool::Lease;
 use crate::upstream::{self, Era, Exchange, InstanceKey, Outgoing, UpstreamError};
 
@@ -334,7 +334,9 @@ fn outgoing(request: &Request, destination: &Destination, lease: &Lease, members
     body.push_str(&head);
     match members {
         None if matches!(destination.back, Some(Back::Hubs)) => {
-            body.push_str(&without(&splice(params, &edits), &["inputResponses", "requestState"]));
+            let without = |params: String, key| cut(&params, key).unwrap_or(params);
+            let answers = ["inputResponses", "requestState"];
+            body.push_str(&answers.into_iter().fold(splice(params, &edits), without));
         }
         None => splice_into(&mut body, params, &edits),
         Some(members) => body.push_str(&with_members(&splice(params, &edits), members)),

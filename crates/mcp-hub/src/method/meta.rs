@@ -1,7 +1,10 @@
 //! `_meta` on its way to a server: what the hop itself says is made anew, all
 //! else passes (2026-07-28, basic, `_meta`).
 
-use crate::jsonrpc::{members, meta, text, unquote};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::jsonrpc::{meta, text, unquote};
 use crate::upstream::hop;
 
 /// The progress token of a request, as the client wrote it.
@@ -52,7 +55,22 @@ pub(super) fn may_pass_as_is(original: &str) -> bool {
 /// The members that pass, as they are written: all but those that speak of one
 /// hop.
 fn passing(original: &str) -> Vec<(&str, &str)> {
-    let mut members = members(original);
+    struct Members;
+    impl<'de> Visitor<'de> for Members {
+        type Value = Vec<(&'de str, &'de str)>;
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+                members.push((key.get(), value.get()));
+            }
+            Ok(members)
+        }
+    }
+    let mut members =
+        serde_json::Deserializer::from_str(original).deserialize_map(Members).unwrap_or_default();
     // A key that cannot be read is none that the hub knows.
     members.retain(|(key, _)| !unquote(key).is_some_and(|key| is_of_one_hop(&key)));
     members

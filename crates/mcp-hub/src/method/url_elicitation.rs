@@ -13,7 +13,7 @@ use super::{Request, invalid};
 use crate::bridge::declared::lacking;
 use crate::bridge::{input, state};
 use crate::downstream::answer::RpcError;
-use crate::jsonrpc::{Fields, code, without};
+use crate::jsonrpc::{Fields, code, cut};
 
 const ELICIT: &str = "elicitation/create";
 
@@ -52,7 +52,8 @@ fn pages(error: &str) -> Option<Vec<String>> {
         Fields::find(page.get(), ["mode"]).is_ok_and(|fields| fields.raw(0) == Some("\"url\""))
     };
     let named = !data.elicitations.is_empty() && data.elicitations.iter().all(is_page);
-    named.then(|| data.elicitations.iter().map(|page| without(page.get(), &["elicitationId"])).collect())
+    let modern = |page: &&RawValue| cut(page.get(), "elicitationId").unwrap_or_else(|| page.get().to_owned());
+    named.then(|| data.elicitations.iter().map(modern).collect())
 }
 
 /// The error in the server's words, under a code that a modern client may see.

@@ -120,9 +120,7 @@ impl Upstreams {
     ) -> Option<InstanceKey> {
         let servers = self.servers.load();
         let known = servers.get(server)?;
-        let session =
-            session.filter(|_| known.spec().instances != Instances::PerUser || known.keeps_sessions());
-        Some(key_of(known, identity, session, offer))
+        Some(key_of(known, identity, session, known.keeps_sessions(), offer))
     }
 
     /// Which instance is asked what this caller is shown of `server`. One that
@@ -135,10 +133,7 @@ impl Upstreams {
         session: Option<Uuid>,
         offer: &Offer,
     ) -> Option<InstanceKey> {
-        let servers = self.servers.load();
-        let known = servers.get(server)?;
-        let session = session.filter(|_| known.spec().instances != Instances::PerUser);
-        Some(key_of(known, identity, session, offer))
+        self.servers.load().get(server).map(|known| key_of(known, identity, session, false, offer))
     }
 
     /// A ready instance for this caller, and which it is. What its start
@@ -240,8 +235,16 @@ impl Upstreams {
     }
 }
 
-fn key_of(known: &Server, identity: Identity, session: Option<Uuid>, offer: &Offer) -> InstanceKey {
+/// `apart` keeps downstream sessions apart also where nobody asked for that.
+fn key_of(
+    known: &Server,
+    identity: Identity,
+    session: Option<Uuid>,
+    apart: bool,
+    offer: &Offer,
+) -> InstanceKey {
     let spec = known.spec();
+    let session = session.filter(|_| apart || spec.instances != Instances::PerUser);
     // A modern server is told with each request.
     let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
     let scope = match (spec.instances, session) {
