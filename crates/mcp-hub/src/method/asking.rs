@@ -113,12 +113,7 @@ impl Relay {
     }
 
     fn refuse(&self, message: &Message, reason: &str) -> Step {
-        let id = message.id().unwrap_or("null");
-        let (code, reason) = (code::METHOD_NOT_FOUND, text(reason));
-        self.incoming.reply(
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":{code},\"message\":{reason}}}}}")
-                .into(),
-        );
+        self.incoming.reply(refusal(message.id().unwrap_or("null"), reason));
         Step::Skip
     }
 
@@ -216,6 +211,13 @@ fn unreadable() -> Step {
 
 fn ended(reason: &str) -> RpcError {
     RpcError::new(code::INTERNAL_ERROR, reason)
+}
+
+/// The answer to a question that the client is not asked, or does not answer.
+pub(super) fn refusal(server_id: &str, reason: &str) -> Bytes {
+    let (code, reason) = (code::METHOD_NOT_FOUND, text(reason));
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{server_id},\"error\":{{\"code\":{code},\"message\":{reason}}}}}")
+        .into()
 }
 
 /// The client would have to declare this (2026-07-28, basic, "error codes").

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use trunkline_profiles::Permit;
 
-use super::asking::{Asking, Origin, asks_legacy_client};
+use super::asking::{Asking, Origin, asks_legacy_client, refusal};
 use super::forward::{self, Destination};
 use super::hidden_task::HiddenTask;
 use super::patience::Patience;
@@ -195,9 +195,15 @@ impl Relay {
         let (mut asking, destination) = (std::mem::take(&mut self.asking), self.destination.clone());
         let answering = async move {
             while asking.is_open() {
-                if let (Origin::Request(server_id), Some(answer)) = asking.next().await {
-                    let payload = destination.answer_for_server(answer.payload().unwrap_or("{}"));
-                    replies.send(crate::bridge::asked::reply(&server_id, &answer, &payload));
+                match asking.next().await {
+                    (Origin::Request(server_id), Some(answer)) => {
+                        let payload = destination.answer_for_server(answer.payload().unwrap_or("{}"));
+                        replies.send(crate::bridge::asked::reply(&server_id, &answer, &payload));
+                    }
+                    (Origin::Request(server_id), None) => {
+                        replies.send(refusal(&server_id, "the client's session has ended"));
+                    }
+                    (Origin::Input(_) | Origin::Nothing, _) => {}
                 }
             }
         };
