@@ -27,7 +27,7 @@ async fn hub_before(server: &ReferenceServer) -> Result<TestHub> {
 }
 
 /// The next message of a stream that is one of the server's.
-async fn heard(stream: &mut Streaming) -> Result<Value> {
+pub(crate) async fn heard(stream: &mut Streaming) -> Result<Value> {
     loop {
         let event = timeout(PATIENCE, stream.event()).await.context("nothing came")??;
         let event = event.context("the stream ended")?;

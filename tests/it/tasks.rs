@@ -10,12 +10,13 @@ use tokio::time::{sleep, timeout};
 use trunkline_tests::client_program::Client;
 use trunkline_tests::connection::call_params;
 use trunkline_tests::everything::EverythingServer;
-use trunkline_tests::http::Streaming;
 use trunkline_tests::hub::{self, TestHub};
 use trunkline_tests::mcp_client::{LegacyClient, ModernClient};
 use trunkline_tests::message::LEGACY;
 use trunkline_tests::packages::{Packages, StdioServer};
 use trunkline_tests::reference_server::{PROGRAM, ReferenceServer};
+
+use crate::asking_back::heard;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const EXTENSION: &str = r#"{"elicitation":{},"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
@@ -164,16 +165,6 @@ async fn begin_research(client: &LegacyClient, ambiguous: bool) -> Result<String
 
 async fn until_listed(client: &LegacyClient) -> Result<()> {
     client.request("tools/list", "{}").await?.result().map(drop)
-}
-
-async fn heard(stream: &mut Streaming) -> Result<Value> {
-    loop {
-        let event = timeout(PATIENCE, stream.event()).await.context("nothing came")??;
-        let event = event.context("the stream ended")?;
-        if !event.data.is_empty() {
-            return Ok(serde_json::from_slice(event.data.as_ref())?);
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

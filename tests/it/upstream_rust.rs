@@ -65,10 +65,10 @@ impl ServerHandler for Regional {
     }
 }
 
-/// Serves [`Regional`] on a free port until the test's runtime ends.
-async fn serve() -> Result<String> {
+/// Serves `handler` on a free port until the test's runtime ends.
+pub(crate) async fn serve<H: ServerHandler + Clone>(handler: H) -> Result<String> {
     let service = StreamableHttpService::new(
-        || Ok(Regional),
+        move || Ok(handler.clone()),
         Arc::new(LocalSessionManager::default()),
         StreamableHttpServerConfig::default(),
     );
@@ -83,7 +83,7 @@ async fn serve() -> Result<String> {
 /// The name shown differs from the server's own, so the headers must be made
 /// anew.
 async fn called(era: &str, client_is_modern: bool) -> Result<()> {
-    let url = serve().await?;
+    let url = serve(Regional).await?;
     let hub = TestHub::start(&format!(
         "servers:\n  region: {{ url: {url:?}, era: {era} }}\n\
          profiles:\n  team: {{ auth: none, servers: {{ region: {{}} }} }}\n"

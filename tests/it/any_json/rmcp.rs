@@ -13,16 +13,14 @@ use rmcp::model::{
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RequestContext};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::{Map, Value};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use trunkline_tests::hub::TestHub;
 
 use super::check;
 use crate::clients_rust::modern;
+use crate::upstream_rust::serve;
 
 const CASES: u32 = 48;
 
@@ -53,19 +51,6 @@ impl ServerHandler for Mirror {
     }
 }
 
-async fn serve() -> Result<String> {
-    let service = StreamableHttpService::new(
-        || Ok(Mirror),
-        Arc::new(LocalSessionManager::default()),
-        StreamableHttpServerConfig::default(),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/mcp", listener.local_addr()?);
-    let router = axum::Router::new().nest_service("/mcp", service);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(url)
-}
-
 /// What `serde_json` can hold.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -91,7 +76,7 @@ fn passes(era: &str, lifecycle: ClientLifecycleMode) -> Result<()> {
     // Another test of this process may have installed it.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let (hub, client) = runtime.block_on(async {
-        let url = serve().await?;
+        let url = serve(Mirror).await?;
         let hub = TestHub::start(&format!(
             "servers:\n  mirror: {{ url: {url:?}, era: {era} }}\nprofiles:\n  \
              team: {{ auth: none, servers: {{ mirror: {{}} }} }}\n"
