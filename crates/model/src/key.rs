@@ -43,6 +43,18 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// When it last opened something, to a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// The secret before the newest one.
+    pub previous: Option<PreviousSecret>,
+}
+
+/// A secret of a key that was rotated; it opens as much until its time is up,
+/// so that whoever holds it has time to change over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreviousSecret {
+    pub hash: TokenHash,
+    pub until: Timestamp,
 }
 
 impl ApiKey {

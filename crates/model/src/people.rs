@@ -95,6 +95,16 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl User {
+    /// The form in which a login is kept and compared: in lower case, 1 to 200
+    /// characters, none of them blank or invisible; none when `text` is no login.
+    pub fn login_from(text: &str) -> Option<String> {
+        let login = text.trim().to_lowercase();
+        let is_good = |character: char| !character.is_whitespace() && !character.is_control();
+        (!login.is_empty() && login.chars().count() <= 200 && login.chars().all(is_good)).then_some(login)
+    }
+}
+
 /// Users under one name, for membership of profiles and for keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
@@ -126,6 +136,8 @@ pub struct BrowserSession {
     /// What the browser says it is, cut to 200 characters.
     pub user_agent: String,
     pub created_at: Timestamp,
+    /// When it was used last, to some minutes.
+    pub seen_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
 }

@@ -46,6 +46,11 @@ impl Form {
     /// A link that signs somebody in, once.
     pub const LINK: Self = Self::new("tll_");
 
+    /// What ties a form to its browser.
+    pub const FORM: Self = Self::new("tlf_");
+    /// What a directory that provisions users proves itself with.
+    pub const DIRECTORY: Self = Self::new("tld_");
+
     const fn new(prefix: &'static str) -> Self {
         assert!(prefix.len() == PREFIX_LENGTH, "a prefix has four characters");
         Self { prefix }

@@ -17,6 +17,8 @@ use trunkline_web::{Gate, Problem, RequestId};
 use url::Url;
 use uuid::Uuid;
 
+use crate::serve::Core;
+
 /// What a person sees who opens the address in a browser.
 const GREETING: &str = concat!(
     "Trunkline ",
@@ -32,13 +34,15 @@ struct WellKnown {
 }
 
 /// The routes, behind the checks that every request passes.
-pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, gate: Gate, clock: Arc<dyn Clock>) -> Router {
+pub(crate) fn router(core: &Core, public_url: &Url, gate: Gate, clock: Arc<dyn Clock>) -> Router {
+    let hub = &core.hub;
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
     let router = Router::new()
         .route("/", get(async || GREETING))
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
+        .merge(trunkline_oauth::login::router(Arc::clone(&core.login)))
         .fallback(nothing_here);
     let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));
     trunkline_web::front(router, gate, clock).merge(probed)

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::Admin;
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
+use trunkline_oauth::login::{Login, LoginParts, Sessions};
 use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
@@ -105,7 +106,7 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
+        let app = router::router(&core, &public_url.parse()?, gate, Arc::new(SystemClock));
         let admin = Admin {
             hub: Arc::clone(&core.hub),
             resource: Arc::clone(&core.resource),
@@ -132,6 +133,14 @@ impl Running {
         for profile in &profiles {
             let (name, auth) = (profile.name(), profile.auth());
             tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+        }
+        match self.core.login.setup_link().await {
+            Ok(Some(link)) => tracing::info!(
+                "there is no user yet; within an hour, make the first owner's account at {}",
+                link.expose()
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "whether there is a user cannot be told"),
         }
         let wants_key = profiles.iter().find(|profile| profile.auth() != ProfileAuth::None);
         if let Some(profile) = wants_key
@@ -161,6 +170,8 @@ pub(crate) struct Core {
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) login: Arc<Login>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -187,6 +198,16 @@ impl Core {
             .await
             .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        let sessions =
+            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
+        sessions.write_uses(&tasks);
+        let login = Login::new(LoginParts {
+            store: Arc::clone(&store),
+            people: Arc::clone(&people),
+            sessions: Arc::clone(&sessions),
+            clock: Arc::clone(&clock),
+            public_url: public_url.clone(),
+        })?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
             guard: Arc::clone(&guard),
@@ -209,7 +230,7 @@ impl Core {
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, outbound, tasks, audit, store })
+        Ok(Self { hub, guard, resource, people, sessions, login, outbound, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -88,6 +88,8 @@ pub(in crate::command) async fn create(
         created_at: now,
         expires_at: wanted.expires.map(|lifetime| now.plus(lifetime)),
         revoked_at: None,
+        last_used_at: None,
+        previous: None,
     };
     store.keys().insert(&key).await?;
     Ok((key, minted.key))
