@@ -153,7 +153,6 @@ pub fn router(login: Arc<Login>) -> Router {
         .route("/setup/{link}", get(setup::show).post(setup::finish))
         .route("/account", get(account::show))
         .with_state(login)
-        .merge(crate::page::router())
 }
 
 /// Sends the browser on after a form (RFC 9110 section 15.4.4).

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
-use trunkline_console::Admin;
+use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
 use trunkline_oauth::login::{Login, LoginParts, Sessions};
@@ -106,18 +106,26 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let app = router::router(&core, &public_url.parse()?, gate, Arc::new(SystemClock));
         let admin = Admin {
             hub: Arc::clone(&core.hub),
             resource: Arc::clone(&core.resource),
             audit: core.audit.clone(),
             public_url: public_url.clone(),
             people: Arc::clone(&core.people),
+            sessions: Arc::clone(&core.sessions),
+            guard: Arc::clone(&core.guard),
+            clock: Arc::new(SystemClock),
         };
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
-            tokio::spawn(trunkline_web::serve_unix(control, trunkline_console::router(admin), limits, stop)),
+            tokio::spawn(trunkline_web::serve_unix(
+                control,
+                trunkline_console::router(admin, Door::ControlSocket),
+                limits,
+                stop,
+            )),
         ];
         if let Some(path) = &options.config_path {
             let hub = Arc::clone(&core.hub);
@@ -170,7 +178,7 @@ pub(crate) struct Core {
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
-    pub(crate) sessions: Arc<Sessions>,
+    sessions: Arc<Sessions>,
     pub(crate) login: Arc<Login>,
     outbound: Outbound,
     tasks: Tasks,

@@ -1,6 +1,10 @@
 //! Where a browser goes once its person is signed in.
 
-use http::HeaderValue;
+use askama::Template;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode};
+
+use crate::page::page;
 
 /// Where people land who came from nowhere.
 const HOME: &str = "/account";
@@ -24,10 +28,27 @@ impl Next {
         &self.0
     }
 
+    /// Sends a browser on that has just signed in. What leads on to another
+    /// program is opened by a page of its own: browsers hold the `form-action`
+    /// of the page with the form against every redirect that follows (CSP
+    /// level 3, section 6.4.2).
+    pub(crate) fn go_on(&self) -> Response {
+        if self.0.starts_with("/oauth/") {
+            return page(StatusCode::OK, &SignedInPage { next: &self.0 });
+        }
+        super::see_other(self.location())
+    }
+
     /// The `Location` that leads there.
     pub(crate) fn location(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static(HOME))
     }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "signed_in.html")]
+struct SignedInPage<'a> {
+    next: &'a str,
 }
 
 fn is_local(text: &str) -> bool {

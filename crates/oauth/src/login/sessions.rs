@@ -206,7 +206,7 @@ mod tests {
 
         let cookie = sessions.sign_in(&fixture.user, "password", &HeaderMap::new()).await.expect("in");
         let headers = returned(&cookie);
-        for _ in 0..13 {
+        for _ in 0..14 {
             fixture.clock.advance(IDLE.saturating_sub(Duration::from_secs(1)));
             assert!(sessions.signed_in(&headers).is_some(), "in use");
             sessions.write_uses_once().await;

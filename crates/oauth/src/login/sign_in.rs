@@ -104,7 +104,7 @@ impl Login {
     async fn begin_session(&self, user: &User, headers: &HeaderMap, next: &Next) -> Response {
         match self.sessions.sign_in(user, METHOD, headers).await {
             Ok(cookie) => {
-                let mut response = see_other(next.location());
+                let mut response = next.go_on();
                 response.headers_mut().append(header::SET_COOKIE, cookie);
                 self.remember_browser(user, &mut response);
                 response
