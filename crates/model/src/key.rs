@@ -58,6 +58,12 @@ pub struct PreviousSecret {
 }
 
 impl ApiKey {
+    /// Whether a secret with this hash is one of the key's at `now`.
+    pub fn is_opened_by(&self, hash: &TokenHash, now: Timestamp) -> bool {
+        self.hash == *hash
+            || self.previous.is_some_and(|previous| previous.hash == *hash && now < previous.until)
+    }
+
     /// Whether the key opens anything at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

@@ -49,6 +49,12 @@ impl Role {
         matches!(self, Self::Operator | Self::Admin | Self::Owner)
     }
 
+    /// May make, change and delete users with the role `other`, and act for
+    /// them: who could make a sign-in link for an owner would be one.
+    pub fn may_manage(self, other: Self) -> bool {
+        self.may_administer() && other <= self
+    }
+
     /// May change users, teams, keys and sessions of others.
     pub const fn may_administer(self) -> bool {
         matches!(self, Self::Admin | Self::Owner)
@@ -162,5 +168,7 @@ mod tests {
         assert!(Role::Auditor.may_read() && !Role::Auditor.may_operate());
         assert!(Role::Operator.may_operate() && !Role::Operator.may_administer());
         assert!(!Role::Member.may_read());
+        assert!(Role::Owner.may_manage(Role::Owner) && Role::Admin.may_manage(Role::Admin));
+        assert!(!Role::Admin.may_manage(Role::Owner) && !Role::Operator.may_manage(Role::Member));
     }
 }

@@ -25,7 +25,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 use thiserror::Error;
-use trunkline_model::{Clock, Secret, Timestamp, User, UserId};
+use trunkline_model::{Clock, Secret, TeamId, Timestamp, User, UserId};
 use trunkline_storage::{Sealer, Store, StoreError, VaultError};
 use url::Url;
 
@@ -175,10 +175,17 @@ fn unavailable(error: StoreError) -> Response {
 }
 
 /// A new user's id.
-pub(crate) fn new_user_id(now: Timestamp) -> UserId {
+pub fn new_user_id(now: Timestamp) -> UserId {
     let mut random = [0; 10];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
     UserId::new(random, now)
+}
+
+/// A new team's id.
+pub fn new_team_id(now: Timestamp) -> TeamId {
+    let mut random = [0; 10];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
+    TeamId::new(random, now)
 }
 
 /// A person as they are when their account begins.

@@ -206,6 +206,7 @@ impl Core {
             .await
             .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        resource.write_uses(Arc::clone(&store), &tasks);
         let sessions =
             Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
         sessions.write_uses(&tasks);

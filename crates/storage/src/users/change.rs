@@ -44,21 +44,33 @@ pub enum Changed {
     Absent,
     /// It is the last owner who can sign in; nothing changed.
     LastOwner,
+    /// Whoever asks may not manage users of that role; nothing changed.
+    Forbidden,
     /// Somebody else has that login; nothing changed.
     LoginTaken,
 }
 
 impl Users<'_> {
-    /// Changes a user, and tells every process.
+    /// Changes a user on behalf of somebody with the role `by`, and tells
+    /// every process.
     ///
     /// # Errors
     /// [`StoreError`]: unavailable, or a damaged row.
-    pub async fn change(self, id: UserId, change: UserChange, now: Timestamp) -> Result<Changed, StoreError> {
+    pub async fn change(
+        self,
+        id: UserId,
+        change: UserChange,
+        by: Role,
+        now: Timestamp,
+    ) -> Result<Changed, StoreError> {
         let on = || StoreError::on("change a user");
         let mut work = self.database.begin().await.map_err(on())?;
         take_turn(&mut work).await.map_err(on())?;
         let Some(before) = find(&mut work, id).await? else { return Ok(Changed::Absent) };
         let after = changed(before.clone(), change, now);
+        if !by.may_manage(before.role) || !by.may_manage(after.role) {
+            return Ok(Changed::Forbidden);
+        }
         if is_active_owner(&before)
             && !is_active_owner(&after)
             && is_last_owner(&mut work, id).await.map_err(on())?
@@ -76,16 +88,19 @@ impl Users<'_> {
         Ok(Changed::Done(after))
     }
 
-    /// Deletes a user with identities, memberships, sessions and keys, and
-    /// tells every process.
+    /// Deletes a user with identities, memberships, sessions and keys, on
+    /// behalf of somebody with the role `by`, and tells every process.
     ///
     /// # Errors
     /// [`StoreError`]: unavailable, or a damaged row.
-    pub async fn delete(self, id: UserId) -> Result<Changed, StoreError> {
+    pub async fn delete(self, id: UserId, by: Role) -> Result<Changed, StoreError> {
         let on = || StoreError::on("delete a user");
         let mut work = self.database.begin().await.map_err(on())?;
         take_turn(&mut work).await.map_err(on())?;
         let Some(user) = find(&mut work, id).await? else { return Ok(Changed::Absent) };
+        if !by.may_manage(user.role) {
+            return Ok(Changed::Forbidden);
+        }
         if is_active_owner(&user) && is_last_owner(&mut work, id).await.map_err(on())? {
             return Ok(Changed::LastOwner);
         }
