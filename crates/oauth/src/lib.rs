@@ -15,6 +15,7 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
+mod scim;
 mod uses;
 
 pub use people::People;

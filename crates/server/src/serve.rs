@@ -128,8 +128,8 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let hub = Arc::clone(&core.hub);
-            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, hub));
+            let parts = (Arc::clone(&core.hub), Arc::clone(&core.login), core.outbound.clone());
+            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, parts));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
     }
@@ -210,10 +210,13 @@ impl Core {
         let sessions =
             Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
         sessions.write_uses(&tasks);
+        let outbound = Outbound::new(config.outbound.clone())?;
         let login = Login::new(LoginParts {
             store: Arc::clone(&store),
             people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
+            outbound: outbound.clone(),
+            settings: config.sign_in.clone(),
             clock: Arc::clone(&clock),
             public_url: public_url.clone(),
         })?;
@@ -238,7 +241,6 @@ impl Core {
             tasks: tasks.clone(),
         });
         hub.apply(hub_config(config))?;
-        let outbound = Outbound::new(config.outbound.clone())?;
         Ok(Self { hub, guard, resource, people, sessions, login, outbound, tasks, audit, store })
     }
 
@@ -296,9 +298,18 @@ fn control_listener(path: &Path) -> anyhow::Result<UnixListener> {
 
 /// Takes over each new state of the configuration file; a broken one has been
 /// reported, and what runs goes on.
-async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, hub: Arc<Hub>) {
+async fn follow_file(
+    path: PathBuf,
+    started: Config,
+    address: SocketAddr,
+    (hub, login, outbound): (Arc<Hub>, Arc<Login>, Outbound),
+) {
     let take_over = move |loaded: Result<Config, config::ConfigErrors>| {
         if let Ok(config) = loaded {
+            if let Err(error) = outbound.set_policy(config.outbound.clone()) {
+                tracing::error!(%error, "what outbound requests may reach stays as it was");
+            }
+            login.apply(config.sign_in.clone());
             match hub.apply(hub_config(&config)) {
                 Ok(()) => hub.warm(),
                 Err(error) => tracing::error!(%error, "the configuration is not taken over"),

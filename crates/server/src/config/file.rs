@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
+use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Role, Selection};
 
 /// The configuration of a Trunkline hub.
 ///
@@ -30,6 +30,8 @@ pub(super) struct File {
     pub(super) secret_key: Option<SecretText>,
     /// Bounds that protect the hub.
     pub(super) limits: Limits,
+    /// How people sign in.
+    pub(super) sign_in: SignIn,
     /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,
     /// documents of clients.
     pub(super) outbound: Outbound,
@@ -91,6 +93,71 @@ pub(super) struct Outbound {
     /// Host names, addresses and networks inside, such as `idp.corp.example` or `10.1.0.0/16`; `loopback` and `private`
     /// stand for all of theirs. Without them such URLs reach the public internet alone, by `https`.
     pub(super) allow: Vec<String>,
+}
+
+/// How people sign in.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SignIn {
+    /// Whether people sign in with a password of this hub. Default: true.
+    pub(super) password: Option<bool>,
+    /// Identity providers (OpenID Connect) by name. Register `{public_url}/login/callback/{name}` there.
+    pub(super) issuers: IndexMap<String, Issuer>,
+}
+
+/// An identity provider.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Issuer {
+    /// Its issuer identifier, a URL, exactly as its metadata has it.
+    pub(super) issuer: String,
+    /// What is on the button of the sign-in page. Default: the name.
+    pub(super) label: Option<String>,
+    /// As which client the hub is registered there.
+    pub(super) client_id: String,
+    /// The client's secret; none for a public client.
+    pub(super) client_secret: Option<SecretText>,
+    /// Default: `openid`, `profile`, `email`.
+    pub(super) scopes: Option<Vec<String>>,
+    /// The claim with the person's groups, or the path to it with dots between. Default: `groups`.
+    pub(super) groups_claim: Option<String>,
+    /// The claim with the person's sign-in name. Default: the e-mail address, where the provider says that it is verified.
+    pub(super) login_claim: Option<String>,
+    /// Which claims give which roles, at each sign-in. The highest counts.
+    #[serde(default)]
+    pub(super) roles: Vec<RoleRule>,
+    /// The role of whom no rule fits. Default: `member`, where there are rules; else roles are left alone.
+    pub(super) default_role: Option<Role>,
+    /// Who may sign in. Default: everybody whom the provider lets in.
+    #[serde(default)]
+    pub(super) allow: AllowSignIn,
+    /// Whether people who come the first time get an account. Default: true.
+    pub(super) create_users: Option<bool>,
+    /// Whether a user with the same sign-in name, made by a directory or an administrator and never signed in before, is
+    /// taken for the same person. Default: false.
+    pub(super) adopt_users: Option<bool>,
+}
+
+/// Who has `claim` with the value `is`, or with it among its values, has the role.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleRule {
+    /// The claim, or the path to it with dots between.
+    pub(super) claim: String,
+    /// The value.
+    pub(super) is: String,
+    /// The role.
+    pub(super) role: Role,
+}
+
+/// Who may sign in; any one entry is enough.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AllowSignIn {
+    /// Domains of e-mail addresses that the provider says are verified.
+    pub(super) domains: Vec<String>,
+    /// Groups, as the provider calls them.
+    pub(super) groups: Vec<String>,
 }
 
 /// An upstream MCP server: a `command`, or a `url`.

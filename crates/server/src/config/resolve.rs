@@ -7,6 +7,7 @@ mod profile;
 mod provider;
 mod secret;
 mod server;
+mod sign_in;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
@@ -60,6 +61,7 @@ pub(super) fn resolve(
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);
     config.limits.response_bytes = file.limits.response_bytes.unwrap_or(config.limits.response_bytes);
+    resolver.sign_in(&file.sign_in, &mut config);
     resolver.servers(&file.servers, &mut config);
     resolver.profiles(file, &mut config);
     resolver.providers(file);
