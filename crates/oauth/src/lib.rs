@@ -15,6 +15,7 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
+mod uses;
 
 pub use people::People;
 pub use resource::{Refused, Resource};

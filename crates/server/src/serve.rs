@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
-use trunkline_oauth::login::Sessions;
+use trunkline_oauth::login::{Login, LoginParts, Sessions};
 use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
@@ -116,7 +116,7 @@ impl Running {
             guard: Arc::clone(&core.guard),
             clock: Arc::new(SystemClock),
         };
-        let app = router::router(&core.hub, &public_url.parse()?, admin.clone(), gate);
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -141,6 +141,14 @@ impl Running {
         for profile in &profiles {
             let (name, auth) = (profile.name(), profile.auth());
             tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+        }
+        match self.core.login.setup_link().await {
+            Ok(Some(link)) => tracing::info!(
+                "there is no user yet; within an hour, make the first owner's account at {}",
+                link.expose()
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "whether there is a user cannot be told"),
         }
         let wants_key = profiles.iter().find(|profile| profile.auth() != ProfileAuth::None);
         if let Some(profile) = wants_key
@@ -171,6 +179,7 @@ pub(crate) struct Core {
     resource: Arc<Resource>,
     people: Arc<People>,
     sessions: Arc<Sessions>,
+    pub(crate) login: Arc<Login>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -197,8 +206,17 @@ impl Core {
             .await
             .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        resource.write_uses(Arc::clone(&store), &tasks);
         let sessions =
             Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
+        sessions.write_uses(&tasks);
+        let login = Login::new(LoginParts {
+            store: Arc::clone(&store),
+            people: Arc::clone(&people),
+            sessions: Arc::clone(&sessions),
+            clock: Arc::clone(&clock),
+            public_url: public_url.clone(),
+        })?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
             guard: Arc::clone(&guard),
@@ -221,7 +239,7 @@ impl Core {
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, sessions, outbound, tasks, audit, store })
+        Ok(Self { hub, guard, resource, people, sessions, login, outbound, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

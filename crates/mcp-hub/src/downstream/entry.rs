@@ -55,6 +55,9 @@ pub(crate) async fn enter(hub: &Arc<Hub>, name: &str, parts: &Parts) -> Result<E
         return Err(stranger.refuse(None, Reason::NotInProfile, &error));
     };
     match hub.resource.authenticate(&parts.headers, profile.name(), profile.auth()).await {
+        Ok(caller) if !hub.resource.admits(&caller, profile.spec().members.as_ref()) => {
+            Err(stranger.challenge(profile.name(), Refused::NotMember))
+        }
         Ok(caller) => Ok(Entry { hub: Arc::clone(hub), profile, caller, request_id, arrived }),
         Err(refused) => Err(stranger.challenge(profile.name(), refused)),
     }

@@ -27,6 +27,8 @@ pub enum Refused {
     OtherProfile,
     #[error("The user this API key belongs to is disabled. Ask an administrator of the hub.")]
     OwnerDisabled,
+    #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
+    NotMember,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -43,6 +45,7 @@ impl Refused {
             | Self::Revoked
             | Self::OwnerDisabled
             | Self::OtherProfile => StatusCode::UNAUTHORIZED,
+            Self::NotMember => StatusCode::FORBIDDEN,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -52,6 +55,7 @@ impl Refused {
     pub fn reason(self) -> Reason {
         match self {
             Self::OtherProfile => Reason::OtherProfile,
+            Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
             | Self::Malformed
@@ -78,7 +82,7 @@ impl Refused {
             | Self::Revoked
             | Self::OwnerDisabled
             | Self::OtherProfile => Some("invalid_token"),
-            Self::Unavailable => return None,
+            Self::NotMember | Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(3);
         match resource_metadata {
@@ -102,7 +106,7 @@ fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 9] = [
+    const ALL: [Refused; 10] = [
         Refused::Missing,
         Refused::Ambiguous,
         Refused::Malformed,
@@ -111,6 +115,7 @@ mod tests {
         Refused::Revoked,
         Refused::OtherProfile,
         Refused::OwnerDisabled,
+        Refused::NotMember,
         Refused::Unavailable,
     ];
 
@@ -144,6 +149,7 @@ mod tests {
     fn a_key_that_may_be_good_is_not_called_bad() {
         assert_eq!(Refused::Unavailable.challenge(Some("https://h/m")), None);
         assert_eq!(Refused::Unavailable.status(), 503);
+        assert_eq!((Refused::NotMember.challenge(None), Refused::NotMember.status().as_u16()), (None, 403));
     }
 
     #[test]
