@@ -33,6 +33,10 @@ pub enum Topic {
     Keys,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
+    /// Grants of OAuth clients were revoked.
+    Grants,
+    /// A key that signs access tokens was added.
+    SigningKeys,
 }
 
 /// The counter of changes.
@@ -55,12 +59,14 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::Keys, Self::Configuration];
+    const ALL: [Self; 4] = [Self::Keys, Self::Configuration, Self::Grants, Self::SigningKeys];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Configuration => "configuration",
+            Self::Grants => "grants",
+            Self::SigningKeys => "signing_keys",
         }
     }
 }
