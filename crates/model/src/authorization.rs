@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GrantId, TokenHash, ProfileName, Timestamp, UserId};
+use crate::{GrantId, ProfileName, Timestamp, TokenHash, UserId};
 
 /// How a client came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,21 +5,27 @@
 //! it depends on none of them.
 
 mod audit;
+mod authorization;
 mod caller;
 mod clock;
 mod decision;
+mod id;
 mod key;
 mod name;
+mod people;
 mod profile;
 mod secret;
 mod server;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
+pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use decision::{Action, Decision, Effect, Reason};
-pub use key::{ApiKey, KeyHash, KeyId};
+pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
+pub use key::{ApiKey, KeyOwner, TokenHash};
 pub use name::{NameError, ProfileName, ServerName, fold};
+pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
 pub use secret::Secret;
 pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerAuth, ServerSpec};

@@ -24,6 +24,7 @@ use std::path::Path as FilePath;
 
 use indexmap::IndexMap;
 use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
+use trunkline_web::OutboundPolicy;
 use url::Url;
 
 pub use duration::parse_duration;
@@ -55,6 +56,8 @@ pub struct Config {
     /// The key that seals secrets, 32 bytes in Base64; none means the key file in the data directory.
     pub secret_key: Option<Secret>,
     pub limits: Limits,
+    /// What URLs may lead to that others name.
+    pub outbound: OutboundPolicy,
     pub servers: BTreeMap<ServerName, ServerSpec>,
     pub server_descriptions: BTreeMap<ServerName, String>,
     /// In the order of the file.
@@ -93,6 +96,7 @@ impl Default for Config {
             database_url: None,
             secret_key: None,
             limits: Limits::default(),
+            outbound: OutboundPolicy::default(),
             servers: BTreeMap::new(),
             server_descriptions: BTreeMap::new(),
             profiles: IndexMap::new(),

@@ -36,7 +36,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     used_assertions::STATEMENTS,
 ];
 
-use trunkline_model::{TokenHash, ProfileName};
+use trunkline_model::{ProfileName, TokenHash};
 
 use crate::error::StoreError;
 

@@ -31,6 +31,8 @@ pub(crate) const STATEMENTS: &[&str] = &[VERSION, RAISE, MARK, SINCE];
 pub enum Topic {
     /// API keys were added or revoked.
     Keys,
+    /// Users, their teams, groups, roles or browser sessions changed.
+    People,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
     /// Grants of OAuth clients were revoked.
@@ -59,11 +61,12 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 4] = [Self::Keys, Self::Configuration, Self::Grants, Self::SigningKeys];
+    const ALL: [Self; 5] = [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
+            Self::People => "people",
             Self::Configuration => "configuration",
             Self::Grants => "grants",
             Self::SigningKeys => "signing_keys",

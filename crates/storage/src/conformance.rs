@@ -6,6 +6,7 @@ mod changes;
 mod journal;
 mod keys;
 mod open;
+mod people;
 mod schema;
 mod vault;
 

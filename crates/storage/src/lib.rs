@@ -3,7 +3,7 @@
 //!
 //! - [`Store::open`] connects, migrates and checks the key; [`Store::open_in`]
 //!   does it in a data directory.
-//! - [`Store::keys`], [`Store::audit`] and [`Store::changes`] are the
+//! - [`Store::keys`], [`Store::users`], [`Store::audit`] and [`Store::changes`] are the
 //!   repositories. SQL is written once; `database.rs` holds the differences.
 //! - [`Journal`] makes rows of the audit trail durable without the database;
 //!   they follow into it, and [`recover`] brings in what a killed process left.
@@ -14,6 +14,7 @@
 
 mod audit;
 pub mod authorization;
+mod browser_sessions;
 mod changes;
 mod database;
 mod error;
@@ -24,15 +25,18 @@ mod migration;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod users;
 mod vault;
 
 #[cfg(test)]
 mod conformance;
 
 pub use audit::{Audit, AuditRow};
+pub use browser_sessions::BrowserSessions;
 pub use changes::{Changes, Topic};
 pub use error::{OpenError, StoreError};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
 pub use store::{Location, Store, StoreOptions, VaultKey};
+pub use users::Users;
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

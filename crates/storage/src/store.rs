@@ -13,10 +13,12 @@ use crate::audit::Audit;
 use crate::authorization::{
     Clients, Codes, Consents, Devices, Grants, RefreshTokens, SigningKeys, Swept, UsedAssertions, sweep,
 };
+use crate::browser_sessions::BrowserSessions;
 use crate::changes::{Changes, Watcher};
 use crate::database::{Database, Work, within};
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::keys::Keys;
+use crate::users::Users;
 use crate::vault::{Vault, VaultError};
 use crate::{key_file, migration};
 
@@ -101,6 +103,16 @@ impl Store {
     /// API keys.
     pub fn keys(&self) -> Keys<'_> {
         Keys::new(&self.database, &self.watcher)
+    }
+
+    /// People and service accounts.
+    pub fn users(&self) -> Users<'_> {
+        Users::new(&self.database, &self.watcher)
+    }
+
+    /// Who is signed in, in which browser.
+    pub fn browser_sessions(&self) -> BrowserSessions<'_> {
+        BrowserSessions::new(&self.database, &self.watcher)
     }
 
     /// The audit trail.

@@ -102,7 +102,9 @@ impl ClientMetadata {
             return Err(MetadataFault::RedirectCount);
         }
         match self.redirect_uris.iter().find(|uri| redirect::kind(uri).is_none()) {
-            Some(bad) => Err(MetadataFault::Redirect(bad.chars().filter(char::is_ascii_graphic).take(100).collect())),
+            Some(bad) => {
+                Err(MetadataFault::Redirect(bad.chars().filter(char::is_ascii_graphic).take(100).collect()))
+            }
             None => Ok(()),
         }
     }
@@ -111,12 +113,16 @@ impl ClientMetadata {
         let one_line = |text: &str| text.chars().count() <= LONGEST_NAME && !text.chars().any(is_deceptive);
         let short = [&self.client_name, &self.software_id, &self.software_version, &self.application_type];
         if !short.into_iter().flatten().all(|text| one_line(text)) {
-            return Err(MetadataFault::Other("a name is longer than 100 characters, or has control characters"));
+            return Err(MetadataFault::Other(
+                "a name is longer than 100 characters, or has control characters",
+            ));
         }
         if self.scope.as_ref().is_some_and(|scope| scope.len() > 1000) {
             return Err(MetadataFault::Other("scope: it is too long"));
         }
-        let web = |url: &String| url.len() <= LONGEST_URL && Url::parse(url).is_ok_and(|url| url.scheme() == "https");
+        let web = |url: &String| {
+            url.len() <= LONGEST_URL && Url::parse(url).is_ok_and(|url| url.scheme() == "https")
+        };
         if self.jwks_uri.as_ref().is_some_and(|url| !web(url)) {
             return Err(MetadataFault::Other("jwks_uri: it must be an https URL"));
         }

@@ -39,7 +39,9 @@ mod tests {
 
     #[test]
     fn a_challenge_has_the_form_of_a_hash() {
-        for wrong in ["", "abc", VERIFIER.trim_end_matches('k'), "E9Melhoa2OwvFrEMTJguCHaeK1t8URWbuGJSstw-cM="] {
+        for wrong in
+            ["", "abc", VERIFIER.trim_end_matches('k'), "E9Melhoa2OwvFrEMTJguCHaeK1t8URWbuGJSstw-cM="]
+        {
             assert!(!is_challenge(wrong), "{wrong}");
         }
     }

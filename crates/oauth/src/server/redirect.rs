@@ -45,7 +45,10 @@ impl Kind {
 /// without a fragment (RFC 6749 section 3.1.2) and without user or password,
 /// and without encryption it stays on the machine (RFC 9700 section 2.1).
 pub(crate) fn kind(text: &str) -> Option<Kind> {
-    if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['#', '\\', '"', '<', '>']) {
+    if text.len() > LONGEST
+        || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        || text.contains(['#', '\\', '"', '<', '>'])
+    {
         return None;
     }
     let url = Url::parse(text).ok()?;
@@ -91,7 +94,8 @@ fn without_loopback_port(text: &str) -> Option<(&str, &str)> {
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(host_end);
-    let is_port = |port: &str| port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let is_port =
+        |port: &str| port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     (port.is_empty() || is_port(port)).then_some((host, tail))
 }
 

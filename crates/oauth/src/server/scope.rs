@@ -16,7 +16,10 @@ pub(super) fn granted(asked: Option<&str>) -> String {
 
 /// Whether every scope of `narrow` is one of `wide`.
 pub(super) fn is_within(narrow: &str, wide: &str) -> bool {
-    narrow.split(' ').filter(|scope| !scope.is_empty()).all(|scope| wide.split(' ').any(|other| other == scope))
+    narrow
+        .split(' ')
+        .filter(|scope| !scope.is_empty())
+        .all(|scope| wide.split(' ').any(|other| other == scope))
 }
 
 pub(super) fn has_offline_access(scope: &str) -> bool {

@@ -26,7 +26,13 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    pub(super) fn new(issuer: &str, audience: &str, wanted: &Wanted<'_>, id: [u8; 16], now: Timestamp) -> Self {
+    pub(super) fn new(
+        issuer: &str,
+        audience: &str,
+        wanted: &Wanted<'_>,
+        id: [u8; 16],
+        now: Timestamp,
+    ) -> Self {
         let issued_at = now.as_micros().div_euclid(1_000_000);
         let lifetime = i64::try_from(LIFETIME.as_secs()).unwrap_or(0);
         Self {

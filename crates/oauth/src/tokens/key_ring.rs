@@ -73,7 +73,12 @@ impl KeyRing {
     }
 
     /// Signs with the newest key whose time has come.
-    pub(super) fn sign(&self, claims: &Claims, now: Timestamp, store: &Store) -> Result<String, SigningError> {
+    pub(super) fn sign(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+        store: &Store,
+    ) -> Result<String, SigningError> {
         let key = self.keys.iter().find(|key| key.stored.active_at <= now).ok_or(SigningError::NoKey)?;
         let pair = self.opened(&key.stored, store)?;
         let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Refused)?;

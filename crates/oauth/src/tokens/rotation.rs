@@ -68,12 +68,15 @@ pub(super) fn open(key: &SigningKey, store: &Store) -> Result<Ed25519KeyPair, Si
     Ed25519KeyPair::from_pkcs8(&document).map_err(|_| SigningError::Refused)
 }
 
-fn make(store: &Store, generation: i64, active_at: Timestamp, now: Timestamp) -> Result<SigningKey, SigningError> {
-    let document =
-        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| SigningError::Refused)?;
+fn make(
+    store: &Store,
+    generation: i64,
+    active_at: Timestamp,
+    now: Timestamp,
+) -> Result<SigningKey, SigningError> {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| SigningError::Refused)?;
     let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|_| SigningError::Refused)?;
-    let public_key: [u8; 32] =
-        pair.public_key().as_ref().try_into().map_err(|_| SigningError::Refused)?;
+    let public_key: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| SigningError::Refused)?;
     let kid = thumbprint(&public_key);
     Ok(SigningKey {
         generation,
@@ -87,8 +90,7 @@ fn make(store: &Store, generation: i64, active_at: Timestamp, now: Timestamp) ->
 
 /// RFC 7638 section 3, for a key of RFC 8037.
 fn thumbprint(public_key: &[u8; 32]) -> String {
-    let jwk =
-        format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(public_key));
+    let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(public_key));
     URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes()))
 }
 

@@ -1,6 +1,6 @@
 //! OAuth clients, without their secrets: only hashes are stored.
 
-use trunkline_model::{ClientKind, TokenHash, OauthClient, Timestamp, UserId};
+use trunkline_model::{ClientKind, OauthClient, Timestamp, TokenHash, UserId};
 use uuid::Uuid;
 
 use super::hash;

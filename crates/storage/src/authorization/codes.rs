@@ -1,6 +1,6 @@
 //! Authorization codes: each is good once, for a minute.
 
-use trunkline_model::{Grant, GrantId, TokenHash, ProfileName, Timestamp, UserId};
+use trunkline_model::{Grant, GrantId, ProfileName, Timestamp, TokenHash, UserId};
 use uuid::Uuid;
 
 use super::refresh::{self, RefreshToken};

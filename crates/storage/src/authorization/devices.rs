@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_model::{Grant, GrantId, TokenHash, ProfileName, Timestamp, UserId};
+use trunkline_model::{Grant, GrantId, ProfileName, Timestamp, TokenHash, UserId};
 use uuid::Uuid;
 
 use super::refresh::{self, RefreshToken};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trunkline_model::{GrantId, TokenHash, Timestamp};
+use trunkline_model::{GrantId, Timestamp, TokenHash};
 use uuid::Uuid;
 
 use super::grants;

@@ -1,6 +1,6 @@
 //! Assertions of others that have been used: each is good once.
 
-use trunkline_model::{TokenHash, Timestamp};
+use trunkline_model::{Timestamp, TokenHash};
 
 use crate::database::{Database, within};
 use crate::error::StoreError;

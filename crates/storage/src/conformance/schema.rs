@@ -8,10 +8,17 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, authorization, changes, keys, store};
+use crate::{Store, audit, authorization, browser_sessions, changes, keys, store, users};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
-    let fixed = [audit::STATEMENTS, changes::STATEMENTS, keys::STATEMENTS, store::STATEMENTS];
+    let fixed = [
+        audit::STATEMENTS,
+        browser_sessions::STATEMENTS,
+        changes::STATEMENTS,
+        keys::STATEMENTS,
+        store::STATEMENTS,
+        users::STATEMENTS,
+    ];
     let fixed =
         fixed.iter().chain(authorization::STATEMENTS).flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
