@@ -19,5 +19,5 @@ pub mod server;
 pub mod tokens;
 
 pub use people::People;
-pub use resource::{Refused, Resource};
+pub use resource::{Access, Refused, Resource};
 pub use tokens::Tokens;

@@ -143,6 +143,11 @@ impl ClientMetadata {
         self.token_endpoint_auth_method.unwrap_or(AuthMethod::ClientSecretBasic)
     }
 
+    /// Leaves out what a client may not have that nobody vouches for.
+    pub(crate) fn retain_grant_types(&mut self) {
+        self.grant_types.retain(|grant| GRANT_TYPES.contains(&grant.as_str()));
+    }
+
     pub(crate) fn has_grant_type(&self, wanted: &str) -> bool {
         self.grant_types.iter().any(|grant| grant == wanted)
     }

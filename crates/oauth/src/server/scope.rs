@@ -22,6 +22,13 @@ pub(super) fn is_within(narrow: &str, wide: &str) -> bool {
         .all(|scope| wide.split(' ').any(|other| other == scope))
 }
 
+/// `asked` without what is not ours, if all of that is within `wide`.
+pub(super) fn narrowed(asked: &str, wide: &str) -> Option<String> {
+    let ours: Vec<&str> = asked.split(' ').filter(|scope| ALL.contains(scope)).collect();
+    let narrowed = if ours.is_empty() { MCP.to_owned() } else { ours.join(" ") };
+    is_within(&narrowed, wide).then_some(narrowed)
+}
+
 pub(super) fn has_offline_access(scope: &str) -> bool {
     scope.split(' ').any(|scope| scope == OFFLINE_ACCESS)
 }
