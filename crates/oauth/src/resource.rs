@@ -167,6 +167,8 @@ impl Resource {
                 self.people.enabled(*id).is_some()
                     && self.tokens.as_ref().is_some_and(|tokens| !tokens.is_revoked(*grant))
             }
+            // Neither a browser nor the control socket calls tools.
+            Principal::Person { .. } | Principal::Local => false,
         }
     }
 
@@ -204,7 +206,7 @@ impl Resource {
 fn user_of(principal: &Principal) -> Option<UserId> {
     match principal {
         Principal::User { id, .. } | Principal::Key { owner: Some(KeyOwner::User(id)), .. } => Some(*id),
-        Principal::Anonymous | Principal::Key { .. } => None,
+        Principal::Anonymous | Principal::Key { .. } | Principal::Person { .. } | Principal::Local => None,
     }
 }
 

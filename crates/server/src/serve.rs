@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
-use trunkline_console::Admin;
+use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::login::Sessions;
+use trunkline_oauth::server::AuthorizationServer;
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
 use url::Url;
 
+use crate::authorization::HubProfiles;
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -105,18 +108,27 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
         let admin = Admin {
             hub: Arc::clone(&core.hub),
             resource: Arc::clone(&core.resource),
             audit: core.audit.clone(),
             public_url: public_url.clone(),
             people: Arc::clone(&core.people),
+            sessions: Arc::clone(&core.sessions),
+            guard: Arc::clone(&core.guard),
+            clock: Arc::new(SystemClock),
         };
+        let authorization = core.authorization_server(config, public_url.parse()?)?;
+        let app = router::router(&core.hub, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
-            tokio::spawn(trunkline_web::serve_unix(control, trunkline_console::router(admin), limits, stop)),
+            tokio::spawn(trunkline_web::serve_unix(
+                control,
+                trunkline_console::router(admin, Door::ControlSocket),
+                limits,
+                stop,
+            )),
         ];
         if let Some(path) = &options.config_path {
             let hub = Arc::clone(&core.hub);
@@ -161,6 +173,8 @@ pub(crate) struct Core {
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
+    sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -183,10 +197,21 @@ impl Core {
         let people =
             People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
         people.follow_changes(&tasks);
-        let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock))
+        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
             .await
-            .context("reading the API keys")?;
+            .context("the keys that sign access tokens")?;
+        tokens.follow_changes(&tasks);
+        let resource = Resource::load_with_tokens(
+            Arc::clone(&store),
+            Arc::clone(&people),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+        )
+        .await
+        .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        let sessions =
+            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
             guard: Arc::clone(&guard),
@@ -209,7 +234,27 @@ impl Core {
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, outbound, tasks, audit, store })
+        Ok(Self { hub, guard, resource, people, sessions, tokens, outbound, tasks, audit, store })
+    }
+
+    /// Starts the authorization server of the hub at `public_url`.
+    fn authorization_server(
+        &self,
+        config: &Config,
+        public_url: Url,
+    ) -> anyhow::Result<Arc<AuthorizationServer>> {
+        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            tokens: Arc::clone(&self.tokens),
+            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
+            outbound: self.outbound.clone(),
+            clock: Arc::new(SystemClock),
+            tasks: self.tasks.clone(),
+            public_url,
+            settings: config.authorization.clone(),
+        })?)
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -96,7 +96,7 @@ impl Metadata {
 }
 
 /// The document at every place where a client looks for it: RFC 8414 section
-/// 3.1, and OpenID Connect Discovery section 4.1 for those that know no other.
+/// 3.1, and `OpenID` Connect Discovery section 4.1 for those that know no other.
 pub(super) fn router(public_url: &Url) -> Router<Arc<AuthorizationServer>> {
     let path = public_url.path().trim_end_matches('/');
     let mut places = vec![

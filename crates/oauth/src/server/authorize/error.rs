@@ -12,7 +12,7 @@ use crate::server::client::ClientFault;
 use crate::server::form::FormFault;
 use crate::server::redirect;
 
-/// RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core section 3.1.2.6.
+/// RFC 6749 section 4.1.2.1, RFC 8707 section 2, `OpenID` Connect Core section 3.1.2.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum ErrorCode {
     InvalidRequest,

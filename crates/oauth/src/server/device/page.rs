@@ -115,7 +115,7 @@ impl AuthorizationServer {
         let now = self.clock.now();
         let decided =
             self.store.devices().decide(&device.user_code_hash, signed_in.user.id, allowed, now).await;
-        if !decided.map_err(unavailable)? {
+        if !decided.map_err(|error| unavailable(&error))? {
             return Err(Fault::WrongCode);
         }
         tracing::info!(user = signed_in.user.login, client = device.client, profile = %device.profile, allowed, "a user answered a device");
@@ -137,7 +137,8 @@ impl AuthorizationServer {
             return Err(Fault::TooOften);
         }
         let hash = user_code::hash(typed).ok_or(Fault::WrongCode)?;
-        let device = self.store.devices().find_by_user_code(&hash).await.map_err(unavailable)?;
+        let device =
+            self.store.devices().find_by_user_code(&hash).await.map_err(|error| unavailable(&error))?;
         let device = device
             .filter(|device| device.state == DeviceState::Pending && now < device.expires_at)
             .ok_or(Fault::WrongCode)?;
@@ -145,7 +146,7 @@ impl AuthorizationServer {
     }
 }
 
-fn unavailable(error: trunkline_storage::StoreError) -> Fault {
+fn unavailable(error: &trunkline_storage::StoreError) -> Fault {
     tracing::error!(%error, "a device could not be looked up");
     Fault::Unavailable
 }
