@@ -26,7 +26,7 @@ mod tests {
 
     // RFC 7636 appendix B.
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaeK1t8URWbuGJSstw-cM";
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     #[test]
     fn a_verifier_proves_its_challenge_and_no_other() {
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_challenge_has_the_form_of_a_hash() {
         for wrong in
-            ["", "abc", VERIFIER.trim_end_matches('k'), "E9Melhoa2OwvFrEMTJguCHaeK1t8URWbuGJSstw-cM="]
+            ["", "abc", VERIFIER.trim_end_matches('k'), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="]
         {
             assert!(!is_challenge(wrong), "{wrong}");
         }
