@@ -5,6 +5,7 @@
 //! it depends on none of them.
 
 mod audit;
+mod authorization;
 mod caller;
 mod clock;
 mod decision;
@@ -17,6 +18,7 @@ mod secret;
 mod server;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
+pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use decision::{Action, Decision, Effect, Reason};

@@ -12,13 +12,15 @@ use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
 use trunkline_oauth::login::{Login, LoginParts, Sessions};
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::server::AuthorizationServer;
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
 use url::Url;
 
+use crate::authorization::HubProfiles;
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -116,7 +118,8 @@ impl Running {
             guard: Arc::clone(&core.guard),
             clock: Arc::new(SystemClock),
         };
-        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
+        let authorization = core.authorization_server(config, public_url.parse()?)?;
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -180,6 +183,7 @@ pub(crate) struct Core {
     people: Arc<People>,
     sessions: Arc<Sessions>,
     pub(crate) login: Arc<Login>,
+    tokens: Arc<Tokens>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -202,9 +206,18 @@ impl Core {
         let people =
             People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
         people.follow_changes(&tasks);
-        let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock))
+        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
             .await
-            .context("reading the API keys")?;
+            .context("the keys that sign access tokens")?;
+        tokens.follow_changes(&tasks);
+        let resource = Resource::load_with_tokens(
+            Arc::clone(&store),
+            Arc::clone(&people),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+        )
+        .await
+        .context("reading the API keys")?;
         resource.follow_changes(&tasks);
         resource.write_uses(Arc::clone(&store), &tasks);
         let sessions =
@@ -239,7 +252,27 @@ impl Core {
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, sessions, login, outbound, tasks, audit, store })
+        Ok(Self { hub, guard, resource, people, sessions, login, tokens, outbound, tasks, audit, store })
+    }
+
+    /// Starts the authorization server of the hub at `public_url`.
+    fn authorization_server(
+        &self,
+        config: &Config,
+        public_url: Url,
+    ) -> anyhow::Result<Arc<AuthorizationServer>> {
+        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            tokens: Arc::clone(&self.tokens),
+            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
+            outbound: self.outbound.clone(),
+            clock: Arc::new(SystemClock),
+            tasks: self.tasks.clone(),
+            public_url,
+            settings: config.authorization.clone(),
+        })?)
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

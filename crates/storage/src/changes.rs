@@ -35,6 +35,10 @@ pub enum Topic {
     People,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
+    /// Grants of OAuth clients were revoked.
+    Grants,
+    /// A key that signs access tokens was added.
+    SigningKeys,
 }
 
 /// The counter of changes.
@@ -57,13 +61,15 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Keys, Self::People, Self::Configuration];
+    const ALL: [Self; 5] = [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::People => "people",
             Self::Configuration => "configuration",
+            Self::Grants => "grants",
+            Self::SigningKeys => "signing_keys",
         }
     }
 }

@@ -13,6 +13,7 @@
 //! at all. "Not found" is not an error. Times are microseconds.
 
 mod audit;
+pub mod authorization;
 mod browser_sessions;
 mod changes;
 mod database;

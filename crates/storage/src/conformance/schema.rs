@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, browser_sessions, changes, keys, sign_in_links, store, teams, users};
+use crate::{
+    Store, audit, authorization, browser_sessions, changes, keys, sign_in_links, store, teams, users,
+};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [
@@ -20,7 +22,8 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         store::STATEMENTS,
         teams::STATEMENTS,
     ];
-    let fixed = fixed.iter().chain(users::STATEMENTS).flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
+    let fixed = fixed.iter().chain(users::STATEMENTS).chain(authorization::STATEMENTS);
+    let fixed = fixed.flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }
 
