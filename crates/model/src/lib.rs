@@ -7,19 +7,28 @@
 mod audit;
 mod caller;
 mod clock;
+mod connection;
 mod decision;
 mod key;
 mod name;
 mod profile;
 mod secret;
 mod server;
+mod server_auth;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use connection::{
+    Connection, ConnectionDetail, ConnectionOwner, ConnectionState, RegisteredBy, UpstreamClient,
+    UpstreamClientDetail,
+};
 pub use decision::{Action, Decision, Effect, Reason};
 pub use key::{ApiKey, KeyHash, KeyId};
 pub use name::{NameError, ProfileName, ServerName, fold};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
 pub use secret::Secret;
-pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerAuth, ServerSpec};
+pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};
+pub use server_auth::{
+    ClientAuthMethod, ConsentOf, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth, RegistrationBy, ServerAuth,
+};

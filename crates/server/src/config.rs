@@ -55,6 +55,7 @@ pub struct Config {
     /// The key that seals secrets, 32 bytes in Base64; none means the key file in the data directory.
     pub secret_key: Option<Secret>,
     pub limits: Limits,
+    pub oauth_client: OauthClient,
     pub servers: BTreeMap<ServerName, ServerSpec>,
     pub server_descriptions: BTreeMap<ServerName, String>,
     /// In the order of the file.
@@ -81,12 +82,22 @@ impl Default for Limits {
     }
 }
 
+/// How the hub presents itself to authorization servers of upstream servers.
+#[derive(Debug, Clone, Default)]
+pub struct OauthClient {
+    /// In place of the document that the hub serves.
+    pub metadata_url: Option<Url>,
+    /// In place of the hub's own callback.
+    pub redirect_url: Option<Url>,
+}
+
 impl Default for Config {
     /// What an empty file says.
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
             public_url: None,
+            oauth_client: OauthClient::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             unauthenticated_network: false,

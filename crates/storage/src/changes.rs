@@ -33,6 +33,8 @@ pub enum Topic {
     Keys,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
+    /// Connections to upstream servers, or the clients they stand on.
+    Connections,
 }
 
 /// The counter of changes.
@@ -55,12 +57,13 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::Keys, Self::Configuration];
+    const ALL: [Self; 3] = [Self::Keys, Self::Configuration, Self::Connections];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Configuration => "configuration",
+            Self::Connections => "connections",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod changes;
+mod connections;
 mod journal;
 mod keys;
 mod open;

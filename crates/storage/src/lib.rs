@@ -14,6 +14,7 @@
 
 mod audit;
 mod changes;
+mod connections;
 mod database;
 mod error;
 mod journal;
@@ -23,6 +24,8 @@ mod migration;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod upstream_clients;
+mod upstream_flows;
 mod vault;
 
 #[cfg(test)]
@@ -30,8 +33,11 @@ mod conformance;
 
 pub use audit::{Audit, AuditRow};
 pub use changes::{Changes, Topic};
+pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
 pub use store::{Location, Store, StoreOptions, VaultKey};
+pub use upstream_clients::UpstreamClients;
+pub use upstream_flows::UpstreamFlows;
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

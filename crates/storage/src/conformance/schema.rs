@@ -8,10 +8,18 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, changes, keys, store};
+use crate::{Store, audit, changes, connections, keys, store, upstream_clients, upstream_flows};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
-    let fixed = [audit::STATEMENTS, changes::STATEMENTS, keys::STATEMENTS, store::STATEMENTS];
+    let fixed = [
+        audit::STATEMENTS,
+        changes::STATEMENTS,
+        connections::STATEMENTS,
+        keys::STATEMENTS,
+        store::STATEMENTS,
+        upstream_clients::STATEMENTS,
+        upstream_flows::STATEMENTS,
+    ];
     let fixed = fixed.iter().flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }

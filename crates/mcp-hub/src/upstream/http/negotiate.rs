@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use trunkline_model::{EraPin, HttpTransport, ServerAuth};
+use trunkline_model::{EraPin, HttpTransport};
 use trunkline_web::egress::Response;
 
 use super::answer::Answer;
@@ -19,7 +19,7 @@ use crate::upstream::{Connection, Greeting, UpstreamError, next_id, sse};
 /// Finds out what the server speaks, with as few questions as its pins allow,
 /// and completes the handshake.
 pub(super) async fn negotiate(link: Link) -> Result<Connection, UpstreamError> {
-    if let ServerAuth::OAuth { .. } = link.endpoint.auth {
+    if link.endpoint.auth.is_from_authorization_server() {
         let reason = "nobody has signed in to it yet".to_owned();
         return Err(UpstreamError::NeedsConsent { server: link.key.server, reason });
     }
