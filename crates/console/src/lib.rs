@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use trunkline_mcp_hub::Hub;
-use trunkline_oauth::Resource;
+use trunkline_oauth::{People, Resource};
 use trunkline_profiles::AuditLog;
 
 /// What the routes share.
@@ -22,6 +22,7 @@ use trunkline_profiles::AuditLog;
 pub struct Admin {
     pub hub: Arc<Hub>,
     pub resource: Arc<Resource>,
+    pub people: Arc<People>,
     pub audit: AuditLog,
     /// Where clients reach the hub, without a slash at the end.
     pub public_url: String,

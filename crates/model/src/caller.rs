@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{KeyId, ProfileName};
+use crate::{GrantId, KeyId, KeyOwner, ProfileName, UserId};
 
 /// What a credential proved its bearer to be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,7 +13,21 @@ pub enum Principal {
     /// Nobody in particular: a profile with `auth: none`.
     Anonymous,
     /// The bearer of an API key.
-    Key { id: KeyId, name: Arc<str> },
+    Key {
+        id: KeyId,
+        name: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<KeyOwner>,
+    },
+    /// A user through an OAuth client, by an access token.
+    User {
+        id: UserId,
+        /// What the user signs in with.
+        name: Arc<str>,
+        /// The client's id.
+        client: Arc<str>,
+        grant: GrantId,
+    },
 }
 
 /// The identity that an upstream server sees: two callers with the same
@@ -51,13 +65,26 @@ impl Caller {
     pub fn authenticated(principal: Principal, profile: ProfileName) -> Self {
         let identity = Identity(match &principal {
             Principal::Anonymous => format!("anonymous@{profile}").into(),
-            Principal::Key { id, .. } => id.to_string().into(),
+            Principal::Key { owner: Some(KeyOwner::User(id)), .. } | Principal::User { id, .. } => {
+                id.to_string().into()
+            }
+            Principal::Key { owner: Some(KeyOwner::Team(id)), .. } => id.to_string().into(),
+            Principal::Key { id, owner: None, .. } => id.to_string().into(),
         });
         Self(Arc::new(Proved { principal, profile, identity }))
     }
 
     pub fn principal(&self) -> &Principal {
         &self.0.principal
+    }
+
+    /// The user on whose behalf the caller acts; none for anonymous callers
+    /// and keys that are not a user's.
+    pub fn user(&self) -> Option<UserId> {
+        match self.principal() {
+            Principal::User { id, .. } | Principal::Key { owner: Some(KeyOwner::User(id)), .. } => Some(*id),
+            Principal::Anonymous | Principal::Key { .. } => None,
+        }
     }
 
     /// The profile that the credential is bound to.

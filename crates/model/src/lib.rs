@@ -9,8 +9,10 @@ mod caller;
 mod clock;
 mod connection;
 mod decision;
+mod id;
 mod key;
 mod name;
+mod people;
 mod profile;
 mod secret;
 mod server;
@@ -24,8 +26,10 @@ pub use connection::{
     UpstreamClientDetail,
 };
 pub use decision::{Action, Decision, Effect, Reason};
-pub use key::{ApiKey, KeyHash, KeyId};
+pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
+pub use key::{ApiKey, KeyOwner, TokenHash};
 pub use name::{NameError, ProfileName, ServerName, fold};
+pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
 pub use secret::Secret;
 pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};

@@ -7,13 +7,15 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ProfileName, ServerName};
+use crate::{Members, ProfileName, ServerName};
 
 /// One profile as the operator wrote it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileSpec {
     pub name: ProfileName,
     pub auth: ProfileAuth,
+    /// Which of those who can sign in may use it; none means all of them.
+    pub members: Option<Members>,
     /// In the order of the configuration; where names collide the earlier server keeps its name.
     pub servers: IndexMap<ServerName, Selection>,
     /// The model routes that callers of this profile may name.

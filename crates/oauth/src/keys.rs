@@ -1,21 +1,23 @@
-//! API keys: `tlk_`, 256 random bits in base 62, and a checksum.
+//! The form of our opaque credentials: a prefix that says which kind it is
+//! (`tlk_` for API keys), 256 random bits in base 62, and a checksum.
 //!
 //! The checksum lets a wrong paste, and the junk that scanners send, be told
-//! from a key without looking anything up, and lets secret scanners find a
-//! leaked key without false alarms.
+//! from a credential without looking anything up, and lets secret scanners
+//! find a leaked one without false alarms.
 
 use aws_lc_rs::digest;
 use rand::CryptoRng;
-use trunkline_model::{KeyHash, KeyId, Secret, Timestamp};
+use trunkline_model::{KeyId, Secret, Timestamp, TokenHash};
 
-const PREFIX: &str = "tlk_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62 to the 43rd is just above 2 to the 256th.
 const RANDOM_LENGTH: usize = 43;
 /// 62 to the 6th is above 2 to the 32nd.
 const CHECKSUM_LENGTH: usize = 6;
-/// Characters of a whole key.
-const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+/// Characters of a prefix.
+const PREFIX_LENGTH: usize = 4;
+/// Characters of a whole credential.
+const LENGTH: usize = PREFIX_LENGTH + RANDOM_LENGTH + CHECKSUM_LENGTH;
 /// Characters of a key that are kept, so that a person can tell keys apart.
 /// They tell 47 of the 256 bits.
 const HINT_LENGTH: usize = 12;
@@ -25,48 +27,77 @@ const HINT_LENGTH: usize = 12;
 pub struct Minted {
     /// Shown once.
     pub key: Secret,
-    pub hash: KeyHash,
+    pub hash: TokenHash,
     /// The key's first 12 characters.
     pub hint: String,
 }
 
-/// Makes a key from 256 bits of `random`.
+/// A kind of credential: one prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    prefix: &'static str,
+}
+
+impl Form {
+    /// An API key.
+    pub const KEY: Self = Self::new("tlk_");
+    /// The cookie of a browser session.
+    pub const SESSION: Self = Self::new("tls_");
+    /// A link that signs somebody in, once.
+    pub const LINK: Self = Self::new("tll_");
+
+    const fn new(prefix: &'static str) -> Self {
+        assert!(prefix.len() == PREFIX_LENGTH, "a prefix has four characters");
+        Self { prefix }
+    }
+
+    /// Makes one from 256 bits of `random`.
+    pub fn mint(self, random: &mut impl CryptoRng) -> Minted {
+        let mut bits = [0; 32];
+        random.fill_bytes(&mut bits);
+        let mut key = String::with_capacity(LENGTH);
+        key.push_str(self.prefix);
+        push_base62(&mut key, bits, RANDOM_LENGTH);
+        let checksum = checksum(&key);
+        key.extend(checksum.map(char::from));
+        Minted { hash: hash(&key), hint: key[..HINT_LENGTH].to_owned(), key: Secret::new(key) }
+    }
+
+    /// The hash of `text`; none when it does not have this form.
+    pub fn hash_if_well_formed(self, text: &str) -> Option<TokenHash> {
+        let bytes = text.as_bytes();
+        if bytes.len() != LENGTH || !text.starts_with(self.prefix) || !bytes.is_ascii() {
+            return None;
+        }
+        let (signed, checksum) = text.split_at(LENGTH - CHECKSUM_LENGTH);
+        if !signed[PREFIX_LENGTH..].bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return None;
+        }
+        (self::checksum(signed) == checksum.as_bytes()).then(|| hash(text))
+    }
+}
+
+/// Makes an API key from 256 bits of `random`.
 pub fn mint(random: &mut impl CryptoRng) -> Minted {
-    let mut bits = [0; 32];
-    random.fill_bytes(&mut bits);
-    let mut key = String::with_capacity(LENGTH);
-    key.push_str(PREFIX);
-    push_base62(&mut key, bits, RANDOM_LENGTH);
-    let checksum = checksum(&key);
-    key.extend(checksum.map(char::from));
-    Minted { hash: hash(&key), hint: key[..HINT_LENGTH].to_owned(), key: Secret::new(key) }
+    Form::KEY.mint(random)
 }
 
 /// A new id for a key: a UUID of version 7.
 pub fn mint_id(random: &mut impl CryptoRng, now: Timestamp) -> KeyId {
     let mut bytes = [0; 10];
     random.fill_bytes(&mut bytes);
-    let milliseconds = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
-    KeyId::from_uuid(uuid::Builder::from_unix_timestamp_millis(milliseconds, &bytes).into_uuid())
+    KeyId::new(bytes, now)
 }
 
-/// The hash of `text`; none when it does not have the form of a key.
-pub fn hash_if_well_formed(text: &str) -> Option<KeyHash> {
-    let bytes = text.as_bytes();
-    if bytes.len() != LENGTH || !text.starts_with(PREFIX) || !bytes[PREFIX.len()..].is_ascii() {
-        return None;
-    }
-    let (signed, checksum) = text.split_at(LENGTH - CHECKSUM_LENGTH);
-    if !signed[PREFIX.len()..].bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    (self::checksum(signed) == checksum.as_bytes()).then(|| hash(text))
+/// The hash of `text`; none when it does not have the form of an API key.
+pub fn hash_if_well_formed(text: &str) -> Option<TokenHash> {
+    Form::KEY.hash_if_well_formed(text)
 }
 
-fn hash(key: &str) -> KeyHash {
+fn hash(key: &str) -> TokenHash {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
-    KeyHash(bytes)
+    TokenHash(bytes)
 }
 
 /// The CRC-32 of `signed` as six digits.

@@ -1,12 +1,20 @@
 //! Who is asking: a key or token becomes a [`Caller`](trunkline_model::Caller).
 //!
-//! - [`keys`] mints API keys and recognises one by its form.
+//! - [`keys`] mints API keys and other opaque credentials, and recognises one by its form.
+//! - [`People`] are everybody the hub knows; [`login`] says who of them sits
+//!   in front of a browser.
 //! - [`Resource`] is the protected resource of OAuth: the one place that
 //!   makes a caller, from credentials alone.
+//! - [`page`] renders what a person sees.
 //! - [`metadata`] tells clients which authorization server to ask.
 
 pub mod keys;
+pub mod login;
 pub mod metadata;
+mod mirror;
+pub mod page;
+mod people;
 pub mod resource;
 
+pub use people::People;
 pub use resource::{Refused, Resource};

@@ -8,13 +8,14 @@ mod refused;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use trunkline_model::{ApiKey, Caller, Clock, Principal, ProfileAuth, ProfileName};
+use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Principal, ProfileAuth, ProfileName};
 use trunkline_storage::{Store, StoreError};
 use trunkline_web::Tasks;
 
 pub use refused::Refused;
 
 use crate::keys;
+use crate::people::People;
 use key_ring::KeyRing;
 
 /// Knows every API key by its hash, and says who a request comes from.
@@ -25,6 +26,7 @@ use key_ring::KeyRing;
 #[derive(Debug)]
 pub struct Resource {
     keys: KeyRing,
+    people: Arc<People>,
     clock: Arc<dyn Clock>,
 }
 
@@ -33,9 +35,13 @@ impl Resource {
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read; without them nobody could be let in.
-    pub async fn load(store: Arc<Store>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StoreError> {
-        let keys = KeyRing::load(Arc::new(store), Arc::clone(&clock)).await?;
-        Ok(Arc::new(Self { keys, clock }))
+    pub async fn load(
+        store: Arc<Store>,
+        people: Arc<People>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let keys = KeyRing::load(key_ring::stored(store), Arc::clone(&clock)).await?;
+        Ok(Arc::new(Self { keys, people, clock }))
     }
 
     /// Takes over changes of keys now: a command that made one waits for this.
@@ -43,6 +49,7 @@ impl Resource {
     /// # Errors
     /// [`StoreError`] when the keys cannot be read; those in memory stay.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.people.catch_up().await?;
         self.keys.catch_up().await
     }
 
@@ -70,7 +77,8 @@ impl Resource {
                 if key.profile != *profile {
                     return Err(Refused::OtherProfile);
                 }
-                let principal = Principal::Key { id: key.id, name: key.name.as_str().into() };
+                let principal =
+                    Principal::Key { id: key.id, name: key.name.as_str().into(), owner: key.owner };
                 Ok(caller(principal, profile))
             }
             (None, ProfileAuth::None) => Ok(caller(Principal::Anonymous, profile)),
@@ -83,9 +91,12 @@ impl Resource {
     pub fn is_still_good(&self, caller: &Caller) -> bool {
         match caller.principal() {
             Principal::Anonymous => true,
-            Principal::Key { id, .. } => {
-                self.keys.by_id(*id).is_some_and(|key| key.is_live(self.clock.now()))
-            }
+            Principal::Key { id, .. } => self
+                .keys
+                .by_id(*id)
+                .is_some_and(|key| key.is_live(self.clock.now()) && self.owner_is_enabled(&key)),
+            // No token is accepted yet.
+            Principal::User { .. } => false,
         }
     }
 
@@ -101,7 +112,21 @@ impl Resource {
         if !key.is_live(self.clock.now()) {
             return Err(Refused::Expired);
         }
+        if !self.owner_is_enabled(&key) {
+            // Key and owner may both be a moment old.
+            self.people.catch_up().await.map_err(|_| Refused::Unavailable)?;
+            if !self.owner_is_enabled(&key) {
+                return Err(Refused::OwnerDisabled);
+            }
+        }
         Ok(key)
+    }
+
+    fn owner_is_enabled(&self, key: &ApiKey) -> bool {
+        match key.owner {
+            Some(KeyOwner::User(user)) => self.people.enabled(user).is_some(),
+            Some(KeyOwner::Team(_)) | None => true,
+        }
     }
 }
 

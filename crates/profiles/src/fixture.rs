@@ -87,6 +87,7 @@ pub(crate) fn engineering() -> EffectiveProfile {
     let spec = ProfileSpec {
         name: ProfileName::new("engineering").unwrap(),
         auth: ProfileAuth::ApiKey,
+        members: None,
         servers: IndexMap::from([(server("files"), selection)]),
         models: Vec::new(),
     };
@@ -94,7 +95,7 @@ pub(crate) fn engineering() -> EffectiveProfile {
 }
 
 pub(crate) fn principal() -> Principal {
-    Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(7)), name: "laptop".into() }
+    Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(7)), name: "laptop".into(), owner: None }
 }
 
 #[expect(clippy::disallowed_methods, reason = "these tests need a caller, not a credential")]

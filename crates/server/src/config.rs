@@ -24,6 +24,7 @@ use std::path::Path as FilePath;
 
 use indexmap::IndexMap;
 use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
+use trunkline_web::OutboundPolicy;
 use url::Url;
 
 pub use duration::parse_duration;
@@ -56,6 +57,8 @@ pub struct Config {
     pub secret_key: Option<Secret>,
     pub limits: Limits,
     pub oauth_client: OauthClient,
+    /// What URLs may lead to that others name.
+    pub outbound: OutboundPolicy,
     pub servers: BTreeMap<ServerName, ServerSpec>,
     pub server_descriptions: BTreeMap<ServerName, String>,
     /// In the order of the file.
@@ -104,6 +107,7 @@ impl Default for Config {
             database_url: None,
             secret_key: None,
             limits: Limits::default(),
+            outbound: OutboundPolicy::default(),
             servers: BTreeMap::new(),
             server_descriptions: BTreeMap::new(),
             profiles: IndexMap::new(),

@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::Admin;
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
-use trunkline_oauth::Resource;
+use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
-use trunkline_web::{Egress, Gate, Limits, Tasks};
+use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
 use url::Url;
 
 use crate::config::{self, Config};
@@ -111,6 +111,7 @@ impl Running {
             resource: Arc::clone(&core.resource),
             audit: core.audit.clone(),
             public_url: public_url.clone(),
+            people: Arc::clone(&core.people),
         };
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
@@ -159,6 +160,8 @@ pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
     guard: Arc<Guard>,
     resource: Arc<Resource>,
+    people: Arc<People>,
+    outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
     store: Arc<Store>,
@@ -177,8 +180,12 @@ impl Core {
         let journal = data.audit_journal();
         let audit =
             AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
-        let resource =
-            Resource::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the API keys")?;
+        let people =
+            People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
+        people.follow_changes(&tasks);
+        let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock))
+            .await
+            .context("reading the API keys")?;
         resource.follow_changes(&tasks);
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
@@ -201,7 +208,8 @@ impl Core {
             tasks: tasks.clone(),
         });
         hub.apply(hub_config(config))?;
-        Ok(Self { hub, guard, resource, tasks, audit, store })
+        let outbound = Outbound::new(config.outbound.clone())?;
+        Ok(Self { hub, guard, resource, people, outbound, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -31,6 +31,8 @@ pub(crate) const STATEMENTS: &[&str] = &[VERSION, RAISE, MARK, SINCE];
 pub enum Topic {
     /// API keys were added or revoked.
     Keys,
+    /// Users, their teams, groups, roles or browser sessions changed.
+    People,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
     /// Connections to upstream servers, or the clients they stand on.
@@ -57,11 +59,12 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Keys, Self::Configuration, Self::Connections];
+    const ALL: [Self; 4] = [Self::Keys, Self::People, Self::Configuration, Self::Connections];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
+            Self::People => "people",
             Self::Configuration => "configuration",
             Self::Connections => "connections",
         }

@@ -7,6 +7,7 @@ mod connections;
 mod journal;
 mod keys;
 mod open;
+mod people;
 mod schema;
 mod vault;
 

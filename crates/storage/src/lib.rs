@@ -3,7 +3,7 @@
 //!
 //! - [`Store::open`] connects, migrates and checks the key; [`Store::open_in`]
 //!   does it in a data directory.
-//! - [`Store::keys`], [`Store::audit`] and [`Store::changes`] are the
+//! - [`Store::keys`], [`Store::users`], [`Store::audit`] and [`Store::changes`] are the
 //!   repositories. SQL is written once; `database.rs` holds the differences.
 //! - [`Journal`] makes rows of the audit trail durable without the database;
 //!   they follow into it, and [`recover`] brings in what a killed process left.
@@ -13,6 +13,7 @@
 //! at all. "Not found" is not an error. Times are microseconds.
 
 mod audit;
+mod browser_sessions;
 mod changes;
 mod connections;
 mod database;
@@ -26,12 +27,14 @@ mod store;
 pub mod testing;
 mod upstream_clients;
 mod upstream_flows;
+mod users;
 mod vault;
 
 #[cfg(test)]
 mod conformance;
 
 pub use audit::{Audit, AuditRow};
+pub use browser_sessions::BrowserSessions;
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
@@ -40,4 +43,5 @@ pub use keys::Keys;
 pub use store::{Location, Store, StoreOptions, VaultKey};
 pub use upstream_clients::UpstreamClients;
 pub use upstream_flows::UpstreamFlows;
+pub use users::Users;
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

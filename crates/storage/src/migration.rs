@@ -25,7 +25,7 @@ macro_rules! step {
     };
 }
 
-const STEPS: &[Step] = &[step!(1, "0001_start"), step!(4, "0004_connections")];
+const STEPS: &[Step] = &[step!(1, "0001_start"), step!(2, "0002_people"), step!(4, "0004_connections")];
 
 /// Brings the schema up to date within `work`, which nobody else can enter.
 pub(crate) async fn migrate(work: &mut Work) -> Result<(), MigrateError> {

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use trunkline_model::{Clock, Secret};
 
 use crate::audit::Audit;
+use crate::browser_sessions::BrowserSessions;
 use crate::changes::{Changes, Watcher};
 use crate::connections::Connections;
 use crate::database::{Database, Work, within};
@@ -17,6 +18,7 @@ use crate::error::OpenError;
 use crate::keys::Keys;
 use crate::upstream_clients::UpstreamClients;
 use crate::upstream_flows::UpstreamFlows;
+use crate::users::Users;
 use crate::vault::{Vault, VaultError};
 use crate::{key_file, migration};
 
@@ -116,6 +118,16 @@ impl Store {
     /// Consents at upstream servers that have begun.
     pub fn upstream_flows(&self) -> UpstreamFlows<'_> {
         UpstreamFlows::new(&self.database)
+    }
+
+    /// People and service accounts.
+    pub fn users(&self) -> Users<'_> {
+        Users::new(&self.database, &self.watcher)
+    }
+
+    /// Who is signed in, in which browser.
+    pub fn browser_sessions(&self) -> BrowserSessions<'_> {
+        BrowserSessions::new(&self.database, &self.watcher)
     }
 
     /// The audit trail.

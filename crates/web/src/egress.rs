@@ -8,10 +8,12 @@ mod address;
 mod connector;
 mod error;
 mod http1;
+mod policy;
 mod resolver;
 mod response;
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +30,7 @@ use url::Url;
 
 pub use address::is_public;
 pub use error::EgressError;
+pub use policy::{OutboundPolicy, OutboundPolicyError};
 pub use response::Response;
 pub use target::Target;
 
@@ -60,8 +63,11 @@ pub struct Egress {
     client: Client<Bounded<HttpsConnector<HttpConnector<Resolver>>>, Full<Bytes>>,
     /// For `http`.
     origins: Origins,
-    only_public: bool,
+    reach: Reach,
 }
+
+/// Which addresses may be called; none means any.
+type Reach = Option<Arc<OutboundPolicy>>;
 
 impl Egress {
     /// For URLs that an operator has configured: private and loopback
@@ -70,27 +76,27 @@ impl Egress {
     /// # Errors
     /// [`EgressBuildError`] when the process has no TLS provider or no root certificates.
     pub fn upstream() -> Result<Self, EgressBuildError> {
-        Self::build(false)
+        Self::build(None)
     }
 
     /// For URLs that come from anyone else (metadata, registries, clients):
-    /// addresses that [`is_public`] refuses are refused, as a literal in the
-    /// URL and as what a name resolves to; the address judged is the address
-    /// connected to.
+    /// beyond what `policy` opens they reach the public internet alone, by
+    /// `https`. Addresses are judged as a literal in the URL and as what a
+    /// name resolves to; the address judged is the address connected to.
     ///
     /// # Errors
     /// As [`upstream`](Self::upstream).
-    pub fn public() -> Result<Self, EgressBuildError> {
-        Self::build(true)
+    pub fn guarded(policy: OutboundPolicy) -> Result<Self, EgressBuildError> {
+        Self::build(Some(Arc::new(policy)))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the outbound client")]
-    fn build(only_public: bool) -> Result<Self, EgressBuildError> {
+    fn build(reach: Reach) -> Result<Self, EgressBuildError> {
         // Without one rustls panics instead of giving an error.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(EgressBuildError::NoTlsProvider);
         }
-        let mut connector = HttpConnector::new_with_resolver(Resolver { only_public });
+        let mut connector = HttpConnector::new_with_resolver(Resolver { reach: reach.clone() });
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(TCP_TIMEOUT));
@@ -110,7 +116,7 @@ impl Egress {
             .pool_idle_timeout(http1::IDLE_TIMEOUT)
             .pool_max_idle_per_host(http1::IDLE_PER_ORIGIN)
             .build(connector);
-        Ok(Self { client, origins: Origins::new(plain), only_public })
+        Ok(Self { client, origins: Origins::new(plain), reach })
     }
 
     /// What requests to `url` go to. The targets of one origin share its connections.
@@ -118,7 +124,7 @@ impl Egress {
     /// # Errors
     /// [`EgressError::Refused`] for a URL that is not called.
     pub fn target(&self, url: &Url) -> Result<Target, EgressError> {
-        target::check(url, self.only_public)?;
+        target::check(url, self.reach.as_deref())?;
         Target::new(url, &self.origins)
     }
 

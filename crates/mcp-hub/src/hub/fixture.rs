@@ -11,7 +11,7 @@ use trunkline_model::{
     Principal, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerAuth, ServerName, ServerSpec,
     Timestamp,
 };
-use trunkline_oauth::resource::Resource;
+use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, EffectiveProfile, Guard};
 use trunkline_storage::Store;
 use trunkline_web::{Egress, Tasks};
@@ -48,7 +48,10 @@ impl Bench {
         let audit = AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.unwrap();
         let hub = Hub::start(Parts {
             guard: Arc::new(Guard::new(audit, Arc::clone(&clock))),
-            resource: Resource::load(Arc::clone(&store), Arc::clone(&clock)).await.unwrap(),
+            resource: {
+                let people = People::load(Arc::clone(&store), Arc::clone(&clock)).await.unwrap();
+                Resource::load(Arc::clone(&store), people, Arc::clone(&clock)).await.unwrap()
+            },
             session_sealer: store.vault().sealer("session").unwrap(),
             state_sealer: store.vault().sealer("state").unwrap(),
             clock,
@@ -100,6 +103,7 @@ pub(crate) fn configuration(servers: Vec<ServerSpec>) -> HubConfig {
     let profile = ProfileSpec {
         name: ProfileName::new(PROFILE).unwrap(),
         auth: ProfileAuth::ApiKey,
+        members: None,
         servers: selected,
         models: Vec::new(),
     };
@@ -108,7 +112,8 @@ pub(crate) fn configuration(servers: Vec<ServerSpec>) -> HubConfig {
 
 #[expect(clippy::disallowed_methods, reason = "these tests need callers, not credentials")]
 pub(crate) fn caller(number: u128) -> Caller {
-    let principal = Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(number)), name: "key".into() };
+    let principal =
+        Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(number)), name: "key".into(), owner: None };
     Caller::authenticated(principal, ProfileName::new(PROFILE).unwrap())
 }
 

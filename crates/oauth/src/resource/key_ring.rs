@@ -1,19 +1,16 @@
-//! Every API key, in memory, and how memory keeps up with the database.
+//! Every API key, in memory.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
-use tracing::{info, warn};
-use trunkline_model::{ApiKey, Clock, KeyHash, KeyId, Timestamp};
-use trunkline_storage::{Store, StoreError};
+use tracing::warn;
+use trunkline_model::{ApiKey, Clock, KeyId, Timestamp, TokenHash};
+use trunkline_storage::{Store, StoreError, Topic};
 
 use super::Refused;
+use crate::mirror::{Mirror, Origin, Stored};
 
 /// How long a request with an unknown key may wait for the database.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,66 +18,59 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// …and how many times at once, after a quiet while.
 const LOOK_BURST: u32 = 20;
-/// After a failure, how long until the database is asked again: a revocation
-/// made meanwhile is late by at most this.
-const RETRY: Duration = Duration::from_millis(500);
 
-pub(super) type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// Where the keys are kept.
-pub(super) trait KeySource: fmt::Debug + Send + Sync {
-    /// Raised by every change of a key.
-    fn version(&self) -> Asked<'_, i64>;
-    fn list(&self) -> Asked<'_, Vec<ApiKey>>;
-    /// Waits until the version is greater than `version`.
-    fn wait_past(&self, version: i64) -> Pin<Box<dyn Future<Output = i64> + Send + '_>>;
-}
-
-impl KeySource for Arc<Store> {
-    fn version(&self) -> Asked<'_, i64> {
-        Box::pin(self.changes().version())
-    }
-
-    fn list(&self) -> Asked<'_, Vec<ApiKey>> {
-        Box::pin(self.keys().list())
-    }
-
-    fn wait_past(&self, version: i64) -> Pin<Box<dyn Future<Output = i64> + Send + '_>> {
-        Box::pin(self.changes().wait_past(version))
-    }
-}
-
-/// The keys of one version. Revoked and expired ones are among them, so that
-/// their bearers can be told what is the matter.
+/// Keys by their hashes and by their ids. Revoked and expired ones are among
+/// them, so that their bearers can be told what is the matter.
 #[derive(Debug)]
-struct Known {
-    version: i64,
-    keys: HashMap<KeyHash, Arc<ApiKey>>,
+pub(super) struct Keys {
+    by_hash: HashMap<TokenHash, Arc<ApiKey>>,
+    by_id: HashMap<KeyId, Arc<ApiKey>>,
+}
+
+impl Keys {
+    pub(super) fn new(keys: Vec<ApiKey>) -> Self {
+        let keys: Vec<Arc<ApiKey>> = keys.into_iter().map(Arc::new).collect();
+        Self {
+            by_hash: keys.iter().map(|key| (key.hash, Arc::clone(key))).collect(),
+            by_id: keys.into_iter().map(|key| (key.id, key)).collect(),
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct KeyRing {
-    source: Arc<dyn KeySource>,
+    keys: Mirror<Keys>,
     clock: Arc<dyn Clock>,
-    known: ArcSwap<Known>,
     /// Held by the one request that asks the database for an unknown key.
     looks: Mutex<LookBudget>,
 }
 
+/// Where the keys are kept.
+pub(super) fn stored(store: Arc<Store>) -> impl Origin<Keys> {
+    Stored {
+        store,
+        what: "API keys",
+        topics: &[Topic::Keys],
+        read: |store| Box::pin(async { Ok(Keys::new(store.keys().list().await?)) }),
+    }
+}
+
 impl KeyRing {
-    pub(super) async fn load(source: Arc<dyn KeySource>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let known = ArcSwap::from_pointee(Known::read(source.as_ref()).await?);
-        Ok(Self { source, clock, known, looks: Mutex::default() })
+    pub(super) async fn load(
+        origin: impl Origin<Keys> + 'static,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { keys: Mirror::load(origin).await?, clock, looks: Mutex::default() })
     }
 
     /// The key with this hash, from memory.
-    pub(super) fn known(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
-        self.known.load().keys.get(hash).cloned()
+    pub(super) fn known(&self, hash: &TokenHash) -> Option<Arc<ApiKey>> {
+        self.keys.get().by_hash.get(hash).cloned()
     }
 
     /// The key with this id, from memory.
     pub(super) fn by_id(&self, id: KeyId) -> Option<Arc<ApiKey>> {
-        self.known.load().keys.values().find(|key| key.id == id).cloned()
+        self.keys.get().by_id.get(&id).cloned()
     }
 
     /// For a key that is not in memory: perhaps another process made it a
@@ -89,7 +79,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`Refused::Unknown`], or [`Refused::Unavailable`] when the database does not answer.
-    pub(super) async fn look_for(&self, hash: &KeyHash) -> Result<Arc<ApiKey>, Refused> {
+    pub(super) async fn look_for(&self, hash: &TokenHash) -> Result<Arc<ApiKey>, Refused> {
         let mut budget = self.looks.lock().await;
         if let Some(key) = self.known(hash) {
             return Ok(key);
@@ -113,51 +103,13 @@ impl KeyRing {
         }
     }
 
-    /// Keeps memory as new as the database, for ever. While the database is
-    /// away, memory stays as it is.
     pub(super) async fn follow_changes(&self) {
-        let mut away = false;
-        loop {
-            let version = self.known.load().version;
-            self.source.wait_past(version).await;
-            match self.catch_up().await {
-                Ok(()) if away => {
-                    away = false;
-                    info!("API keys are read again");
-                }
-                Ok(()) => {}
-                Err(error) if away => tracing::debug!(%error, "API keys still cannot be read"),
-                Err(error) => {
-                    away = true;
-                    warn!(%error, "API keys cannot be read; those in memory stay valid");
-                }
-            }
-            if self.known.load().version == version {
-                tokio::time::sleep(RETRY).await;
-            }
-        }
+        self.keys.follow_changes().await;
     }
 
     /// Makes memory as new as the database, now.
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
-        if self.source.version().await? <= self.known.load().version {
-            return Ok(());
-        }
-        let newer = Arc::new(Known::read(self.source.as_ref()).await?);
-        // Another may have read meanwhile: the newer one stays.
-        self.known
-            .rcu(|known| if known.version < newer.version { Arc::clone(&newer) } else { Arc::clone(known) });
-        Ok(())
-    }
-}
-
-impl Known {
-    /// The version is read before the keys: a change between the two is read
-    /// again rather than missed.
-    async fn read(source: &dyn KeySource) -> Result<Self, StoreError> {
-        let version = source.version().await?;
-        let keys = source.list().await?;
-        Ok(Self { version, keys: keys.into_iter().map(|key| (key.hash, Arc::new(key))).collect() })
+        self.keys.catch_up().await
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Refused {
         "This API key belongs to another profile. Use the endpoint of that profile, or a key of this one."
     )]
     OtherProfile,
+    #[error("The user this API key belongs to is disabled. Ask an administrator of the hub.")]
+    OwnerDisabled,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -39,6 +41,7 @@ impl Refused {
             | Self::Unknown
             | Self::Expired
             | Self::Revoked
+            | Self::OwnerDisabled
             | Self::OtherProfile => StatusCode::UNAUTHORIZED,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -55,6 +58,7 @@ impl Refused {
             | Self::Unknown
             | Self::Expired
             | Self::Revoked
+            | Self::OwnerDisabled
             | Self::Unavailable => Reason::NotAuthenticated,
         }
     }
@@ -68,9 +72,12 @@ impl Refused {
             // RFC 6750 section 3.1: no error code for a request without a credential.
             Self::Missing => None,
             Self::Ambiguous => Some("invalid_request"),
-            Self::Malformed | Self::Unknown | Self::Expired | Self::Revoked | Self::OtherProfile => {
-                Some("invalid_token")
-            }
+            Self::Malformed
+            | Self::Unknown
+            | Self::Expired
+            | Self::Revoked
+            | Self::OwnerDisabled
+            | Self::OtherProfile => Some("invalid_token"),
             Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(3);
@@ -95,7 +102,7 @@ fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 8] = [
+    const ALL: [Refused; 9] = [
         Refused::Missing,
         Refused::Ambiguous,
         Refused::Malformed,
@@ -103,6 +110,7 @@ mod tests {
         Refused::Expired,
         Refused::Revoked,
         Refused::OtherProfile,
+        Refused::OwnerDisabled,
         Refused::Unavailable,
     ];
 

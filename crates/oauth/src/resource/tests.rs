@@ -9,8 +9,9 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 use trunkline_model::{ManualClock, Secret, Timestamp};
 
-use super::key_ring::{Asked, KeySource};
+use super::key_ring::Keys;
 use super::*;
+use crate::mirror::{Asked, Origin};
 
 /// Keys that a test holds, on a database that fails when told to.
 #[derive(Debug, Default)]
@@ -37,15 +38,23 @@ impl Scripted {
     }
 }
 
-impl KeySource for Arc<Scripted> {
+impl Origin<Keys> for Arc<Scripted> {
+    fn what(&self) -> &'static str {
+        "keys"
+    }
+
     fn version(&self) -> Asked<'_, i64> {
         let version = self.keys.lock().expect("not poisoned").len();
         self.answer(i64::try_from(version).expect("few"))
     }
 
-    fn list(&self) -> Asked<'_, Vec<ApiKey>> {
+    fn changed_since(&self, _version: i64) -> Asked<'_, bool> {
+        self.answer(true)
+    }
+
+    fn read(&self) -> Asked<'_, Keys> {
         let keys = self.keys.lock().expect("not poisoned").clone();
-        self.answer(keys)
+        self.answer(Keys::new(keys))
     }
 
     fn wait_past(&self, _version: i64) -> std::pin::Pin<Box<dyn Future<Output = i64> + Send + '_>> {
@@ -69,6 +78,7 @@ fn key(seed: u64) -> (Secret, ApiKey) {
         hash: minted.hash,
         hint: minted.hint,
         profile: profile("a"),
+        owner: None,
         created_at: NOW,
         expires_at: None,
         revoked_at: None,
@@ -97,8 +107,9 @@ struct Fixture {
 async fn fixture(known: Vec<ApiKey>) -> Fixture {
     let source = Arc::new(Scripted { keys: Mutex::new(known), ..Scripted::default() });
     let clock = ManualClock::starting_at(NOW);
-    let keys = KeyRing::load(Arc::new(Arc::clone(&source)), Arc::new(clock.clone())).await.expect("loaded");
-    Fixture { source, resource: Resource { keys, clock: Arc::new(clock.clone()) }, clock }
+    let keys = KeyRing::load(Arc::clone(&source), Arc::new(clock.clone())).await.expect("loaded");
+    let people = Arc::new(People::nobody(Arc::new(clock.clone())).await);
+    Fixture { source, resource: Resource { keys, people, clock: Arc::new(clock.clone()) }, clock }
 }
 
 impl Fixture {
@@ -126,7 +137,7 @@ async fn a_key_is_its_caller_in_either_header() {
     ] {
         let pairs: Vec<_> = good.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let caller = fixture.authenticate(&headers(&pairs)).await.expect("let in");
-        assert_eq!(*caller.principal(), Principal::Key { id, name: "key 1".into() });
+        assert_eq!(*caller.principal(), Principal::Key { id, name: "key 1".into(), owner: None });
         assert_eq!(*caller.profile(), profile("a"));
     }
     assert_eq!(fixture.asked(), before, "a known key costs no trip to the database");
@@ -223,7 +234,7 @@ async fn keys_that_cannot_be_read_at_the_start_are_an_error() {
     let source = Arc::new(Scripted::default());
     source.set_away(true);
     let clock = Arc::new(ManualClock::starting_at(NOW));
-    assert!(KeyRing::load(Arc::new(source), clock).await.is_err());
+    assert!(KeyRing::load(source, clock).await.is_err());
 }
 
 /// A real database that two processes would share.
@@ -235,11 +246,17 @@ async fn shared_store() -> (TempDir, Arc<Store>, Arc<Store>) {
     (directory, ours, theirs)
 }
 
+async fn resource(store: Arc<Store>, clock: Arc<ManualClock>) -> Arc<Resource> {
+    let people =
+        People::load(Arc::clone(&store), Arc::clone(&clock) as Arc<dyn Clock>).await.expect("loaded");
+    Resource::load(store, people, clock).await.expect("loaded")
+}
+
 #[tokio::test]
 async fn another_processs_new_key_works_at_once_and_its_revocation_within_a_second() {
     let (_directory, ours, theirs) = shared_store().await;
     let clock = Arc::new(ManualClock::starting_at(NOW));
-    let resource = Resource::load(ours, clock).await.expect("loaded");
+    let resource = resource(ours, clock).await;
     let (secret, new) = key(1);
     theirs.keys().insert(&new).await.expect("inserted");
     let profile = profile("a");
@@ -267,7 +284,7 @@ async fn a_closed_database_lets_in_who_is_known_and_nobody_else() {
     let (secret, new) = key(1);
     ours.keys().insert(&new).await.expect("inserted");
     let clock = Arc::new(ManualClock::starting_at(NOW));
-    let resource = Resource::load(Arc::clone(&ours), clock).await.expect("loaded");
+    let resource = resource(Arc::clone(&ours), clock).await;
     ours.close().await;
     let ask = async |secret: &Secret| {
         resource.authenticate(&bearer(secret), &profile("a"), ProfileAuth::ApiKey).await
@@ -325,7 +342,7 @@ proptest! {
             let own = (0..2).find(|seed| sent.iter().all(|bytes| *bytes == key(*seed).0.expose().as_bytes()));
             prop_assert!(own.is_some() && !sent.is_empty(), "{:?} let in by {:?}", caller, headers);
             let expected = &known[usize::try_from(own.unwrap_or(9)).expect("small")];
-            let principal = Principal::Key { id: expected.id, name: expected.name.as_str().into() };
+            let principal = Principal::Key { id: expected.id, name: expected.name.as_str().into(), owner: None };
             prop_assert_eq!(caller.principal(), &principal);
         }
     }

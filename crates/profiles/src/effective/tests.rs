@@ -16,6 +16,7 @@ fn profile(selection: Selection) -> Result<EffectiveProfile, ProfileError> {
     EffectiveProfile::new(&ProfileSpec {
         name: ProfileName::new("engineering").unwrap(),
         auth: ProfileAuth::None,
+        members: None,
         servers: IndexMap::from([(server(), selection)]),
         models: Vec::new(),
     })

@@ -6,7 +6,7 @@ mod auth;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trunkline_model::{EraPin, HttpTransport, Instances, ProfileAuth, Selection};
+use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
 
 pub(super) use auth::{ExchangeAuth, IdJagAuth, OauthAuth, OauthClient, ServerAuth};
 
@@ -36,6 +36,9 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// How the hub presents itself to authorization servers of upstream servers.
     pub(super) oauth_client: OauthClient,
+    /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,
+    /// documents of clients.
+    pub(super) outbound: Outbound,
     /// The catalogue: upstream MCP servers by name.
     pub(super) servers: IndexMap<String, Server>,
     /// The endpoints: profiles by name, each served at `/mcp/{name}`.
@@ -87,6 +90,15 @@ pub(super) struct Limits {
     pub(super) response_bytes: Option<u64>,
 }
 
+/// What URLs may lead to that the hub learns from others.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Outbound {
+    /// Host names, addresses and networks inside, such as `idp.corp.example` or `10.1.0.0/16`; `loopback` and `private`
+    /// stand for all of theirs. Without them such URLs reach the public internet alone, by `https`.
+    pub(super) allow: Vec<String>,
+}
+
 /// An upstream MCP server: a `command`, or a `url`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -127,6 +139,8 @@ pub(super) struct Profile {
     pub(super) description: Option<String>,
     /// How callers prove who they are. Default: `oauth`.
     pub(super) auth: Option<ProfileAuth>,
+    /// Which of those who can sign in may use it. Default: all of them.
+    pub(super) members: Option<Members>,
     /// The servers of the catalogue that it takes, and what of each; `{}` takes everything.
     pub(super) servers: IndexMap<String, Option<Selection>>,
     /// The names of `routes` that its callers may use.

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
+use trunkline_web::OutboundPolicy;
 use url::Url;
 
 pub(crate) use self::http::is_local;
@@ -55,6 +56,7 @@ pub(super) fn resolve(
         database_url: resolver.database(file.database.as_ref(), &root.key("database").key("url")),
         secret_key: resolver.secret_key(file.secret_key.as_ref(), &root.key("secret_key")),
         limits: Limits::default(),
+        outbound: resolver.outbound(&file.outbound.allow, &root.key("outbound").key("allow")),
         ..Config::default()
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);
@@ -142,6 +144,16 @@ impl Resolver<'_> {
             }
         }
         origins.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect()
+    }
+
+    fn outbound(&mut self, allow: &[String], path: &Path) -> OutboundPolicy {
+        let mut policy = OutboundPolicy::default();
+        for (index, entry) in allow.iter().enumerate() {
+            if let Err(fault) = policy.open(entry) {
+                self.refuse(&path.index(index), fault.to_string(), None);
+            }
+        }
+        policy
     }
 
     fn duration(&mut self, text: Option<&str>, default: Duration, path: &Path) -> Duration {

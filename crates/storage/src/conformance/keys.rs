@@ -1,4 +1,4 @@
-use trunkline_model::{ApiKey, KeyHash, KeyId, ProfileName, Timestamp};
+use trunkline_model::{ApiKey, KeyId, ProfileName, Timestamp, TokenHash};
 use uuid::Uuid;
 
 use super::{on_both, store_at};
@@ -8,9 +8,10 @@ fn key(number: u8) -> ApiKey {
     ApiKey {
         id: KeyId::from_uuid(Uuid::from_u128(u128::from(number))),
         name: format!("key {number} 'quoted' ä"),
-        hash: KeyHash([number; 32]),
+        hash: TokenHash([number; 32]),
         hint: "tlk_abcd".into(),
         profile: ProfileName::new("engineering").unwrap(),
+        owner: None,
         created_at: Timestamp::from_micros(1000 - i64::from(number)),
         expires_at: number.is_multiple_of(2).then(|| Timestamp::from_micros(i64::MAX)),
         revoked_at: None,
@@ -45,8 +46,8 @@ async fn two_keys_never_share_a_hash_or_an_id() {
     on_both(async |location| {
         let store = store_at(location).await;
         store.keys().insert(&key(1)).await.unwrap();
-        let same_hash = ApiKey { hash: KeyHash([1; 32]), ..key(2) };
-        let same_id = ApiKey { hash: KeyHash([2; 32]), ..key(1) };
+        let same_hash = ApiKey { hash: TokenHash([1; 32]), ..key(2) };
+        let same_id = ApiKey { hash: TokenHash([2; 32]), ..key(1) };
         for twin in [same_hash, same_id] {
             let error = store.keys().insert(&twin).await.unwrap_err();
             assert!(matches!(error, StoreError::Database { operation: "add an API key", .. }), "{error}");

@@ -8,17 +8,22 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, changes, connections, keys, store, upstream_clients, upstream_flows};
+use crate::{
+    Store, audit, browser_sessions, changes, connections, keys, store, upstream_clients, upstream_flows,
+    users,
+};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [
         audit::STATEMENTS,
+        browser_sessions::STATEMENTS,
         changes::STATEMENTS,
         connections::STATEMENTS,
         keys::STATEMENTS,
         store::STATEMENTS,
         upstream_clients::STATEMENTS,
         upstream_flows::STATEMENTS,
+        users::STATEMENTS,
     ];
     let fixed = fixed.iter().flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()

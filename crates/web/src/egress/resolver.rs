@@ -1,4 +1,4 @@
-//! Names resolve to public addresses only.
+//! Names resolve to what may be reached.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,21 +9,20 @@ use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
 use tower::Service;
 
-use super::address::is_public;
+use super::policy::OutboundPolicy;
 
 pub(super) const NOT_PUBLIC: &str = "its address is not on the public internet";
 
-/// Every address of the name is a private one.
+/// No address of the name may be reached.
 #[derive(Debug, Error)]
 #[error("{NOT_PUBLIC}")]
 pub(super) struct NotPublic;
 
-/// The system's resolver; where only public addresses may be reached, without
-/// what [`is_public`] refuses. The connector connects to what this returns, so
+/// The system's resolver, without the addresses that a policy does not admit. The connector connects to what this returns, so
 /// a name cannot change its mind between the check and the connection.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
-    pub(super) only_public: bool,
+    pub(super) reach: super::Reach,
 }
 
 type Found = Pin<Box<dyn Future<Output = Result<vec::IntoIter<SocketAddr>, BoxError>> + Send>>;
@@ -39,18 +38,25 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Found {
-        let only_public = self.only_public;
+        let reach = self.reach.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses = if only_public { public_of(found)? } else { found.collect() };
+            let addresses = match reach {
+                Some(policy) => admitted(name.as_str(), found, &policy)?,
+                None => found.collect(),
+            };
             Ok(addresses.into_iter())
         })
     }
 }
 
-fn public_of(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPublic> {
-    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
-    if public.is_empty() { Err(NotPublic) } else { Ok(public) }
+fn admitted(
+    name: &str,
+    found: impl Iterator<Item = SocketAddr>,
+    policy: &OutboundPolicy,
+) -> Result<Vec<SocketAddr>, NotPublic> {
+    let admitted: Vec<_> = found.filter(|address| policy.admits(name, address.ip())).collect();
+    if admitted.is_empty() { Err(NotPublic) } else { Ok(admitted) }
 }
 
 #[cfg(test)]
@@ -60,7 +66,9 @@ mod tests {
     #[test]
     fn private_addresses_of_a_name_are_left_out() {
         let found = ["127.0.0.1:0", "1.1.1.1:0", "[fe80::1]:0"].map(|text| text.parse().expect("an address"));
-        assert_eq!(public_of(found.into_iter()).expect("one"), ["1.1.1.1:0".parse().expect("an address")]);
-        assert!(public_of(found.into_iter().take(1)).is_err());
+        let policy = OutboundPolicy::default();
+        let all = admitted("x.example", found.into_iter(), &policy).expect("one");
+        assert_eq!(all, ["1.1.1.1:0".parse().expect("an address")]);
+        assert!(admitted("x.example", found.into_iter().take(1), &policy).is_err());
     }
 }

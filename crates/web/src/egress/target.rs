@@ -7,7 +7,7 @@ use url::{Position, Url};
 
 use super::error;
 use super::http1::{Origin, Origins};
-use super::{EgressError, resolver};
+use super::{EgressError, OutboundPolicy, resolver};
 
 /// A URL that may be called, with what its requests share made once.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Target {
 
 /// Whether this URL may be called at all. An address literal is judged here,
 /// since the resolver never sees it: the connector takes it as it is.
-pub(super) fn check(url: &Url, only_public: bool) -> Result<(), EgressError> {
+pub(super) fn check(url: &Url, policy: Option<&OutboundPolicy>) -> Result<(), EgressError> {
     let refuse = |reason| Err(EgressError::Refused { target: error::target_of(url), reason });
     if !matches!(url.scheme(), "http" | "https") {
         return refuse("only http and https are called");
@@ -67,14 +67,18 @@ pub(super) fn check(url: &Url, only_public: bool) -> Result<(), EgressError> {
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("the URL has user information");
     }
-    let literal_is_public = match url.host() {
-        Some(url::Host::Ipv4(address)) => super::is_public(address.into()),
-        Some(url::Host::Ipv6(address)) => super::is_public(address.into()),
-        Some(url::Host::Domain(_)) => true,
+    let literal = match url.host() {
+        Some(url::Host::Ipv4(address)) => Some(address.into()),
+        Some(url::Host::Ipv6(address)) => Some(address.into()),
+        Some(url::Host::Domain(_)) => None,
         None => return refuse("the URL has no host"),
     };
-    if only_public && !literal_is_public {
+    let Some(policy) = policy else { return Ok(()) };
+    if literal.is_some_and(|address| !policy.admits_address(address)) {
         return refuse(resolver::NOT_PUBLIC);
+    }
+    if url.scheme() == "http" && !policy.admits_plain(url) {
+        return refuse("it must be https");
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ fn upstream() -> Egress {
 
 fn public() -> Egress {
     with_provider();
-    Egress::public().expect("a client")
+    Egress::guarded(OutboundPolicy::default()).expect("a client")
 }
 
 async fn served(app: Router) -> Url {

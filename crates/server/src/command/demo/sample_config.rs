@@ -45,8 +45,13 @@ pub(super) fn build(listen: SocketAddr, only_sample: bool) -> anyhow::Result<Con
     let name = profile()?;
     let selected: IndexMap<ServerName, Selection> =
         servers.iter().map(|server| (server.name.clone(), Selection::default())).collect();
-    let profile =
-        ProfileSpec { name: name.clone(), auth: ProfileAuth::ApiKey, servers: selected, models: Vec::new() };
+    let profile = ProfileSpec {
+        name: name.clone(),
+        auth: ProfileAuth::ApiKey,
+        members: None,
+        servers: selected,
+        models: Vec::new(),
+    };
     Ok(Config {
         listen,
         servers: servers.into_iter().map(|server| (server.name.clone(), server)).collect(),

@@ -84,6 +84,7 @@ pub(in crate::command) async fn create(
         hash: minted.hash,
         hint: minted.hint,
         profile: wanted.profile,
+        owner: None,
         created_at: now,
         expires_at: wanted.expires.map(|lifetime| now.plus(lifetime)),
         revoked_at: None,

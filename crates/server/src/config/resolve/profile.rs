@@ -30,7 +30,13 @@ impl Resolver<'_> {
             if let Some(description) = &profile.description {
                 config.profile_descriptions.insert(name.clone(), description.clone());
             }
-            let spec = ProfileSpec { name: name.clone(), auth, servers, models: profile.models.clone() };
+            let spec = ProfileSpec {
+                name: name.clone(),
+                auth,
+                members: profile.members.clone(),
+                servers,
+                models: profile.models.clone(),
+            };
             config.profiles.insert(name, spec);
         }
     }
