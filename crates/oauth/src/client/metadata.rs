@@ -253,7 +253,8 @@ mod tests {
             ]
         );
         assert_eq!(server_metadata_urls("https://as.example").unwrap().len(), 2);
-        for issuer in ["", "--x", "file:///etc/passwd", "javascript:alert(1)", "https://a@b/", "https://b/?x"] {
+        for issuer in ["", "--x", "file:///etc/passwd", "javascript:alert(1)", "https://a@b/", "https://b/?x"]
+        {
             assert!(server_metadata_urls(issuer).is_err(), "{issuer}");
         }
     }
@@ -268,7 +269,9 @@ mod tests {
             };
             metadata.check(&url("https://s.example/a/mcp")).is_ok()
         };
-        for resource in ["https://s.example/a/mcp", "https://s.example/a", "https://s.example", "https://s.example/a/"] {
+        for resource in
+            ["https://s.example/a/mcp", "https://s.example/a", "https://s.example", "https://s.example/a/"]
+        {
             assert!(covers(resource), "{resource}");
         }
         for resource in [
@@ -287,7 +290,9 @@ mod tests {
 
     #[test]
     fn an_issuer_is_compared_as_it_is_written() {
-        let check = |found: &str| document(found, "https://as.example/token").check("https://as.example/t", Trust::Encrypted);
+        let check = |found: &str| {
+            document(found, "https://as.example/token").check("https://as.example/t", Trust::Encrypted)
+        };
         assert_eq!(check("https://as.example/t"), Ok(()));
         for other in ["https://as.example/t/", "https://AS.example/t", "https://evil.example/t", ""] {
             assert!(matches!(check(other), Err(Lie::OtherIssuer { .. })), "{other}");
