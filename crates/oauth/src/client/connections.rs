@@ -56,7 +56,7 @@ pub struct Parts {
 
 /// A server whose tokens come from an authorization server.
 #[derive(Debug)]
-pub struct Upstream {
+pub(super) struct Upstream {
     pub(super) name: ServerName,
     pub(super) url: Url,
     pub(super) auth: ServerAuth,

@@ -26,7 +26,7 @@ const PROBE: &str = concat!(
 
 /// What was found.
 #[derive(Debug, Clone)]
-pub struct Discovered {
+pub(super) struct Discovered {
     /// What tokens are asked for (RFC 8707).
     pub resource: String,
     pub metadata: ServerMetadata,
@@ -55,7 +55,7 @@ pub enum DiscoveryError {
 ///
 /// # Errors
 /// [`DiscoveryError`] in words for a person.
-pub async fn discover(transport: &dyn Transport, server: &Url) -> Result<Discovered, DiscoveryError> {
+pub(super) async fn discover(transport: &dyn Transport, server: &Url) -> Result<Discovered, DiscoveryError> {
     let challenge = probe(transport, server).await?.unwrap_or_default();
     let Some((asked, resource)) = resource_metadata(transport, server, &challenge).await? else {
         return assumed(transport, server, &challenge).await;
@@ -156,7 +156,7 @@ async fn assumed(
     let mut resource = server.clone();
     resource.set_query(None);
     resource.set_fragment(None);
-    Ok(Discovered { resource: resource.to_string(), scopes: challenge.scopes(), metadata, is_assumed: true })
+    Ok(Discovered { resource: resource.to_string(), scopes: challenge.scopes(), metadata })
 }
 
 /// The JSON at `url`; none where there is no such document.

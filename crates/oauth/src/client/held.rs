@@ -32,7 +32,7 @@ pub enum Unusable {
 
 /// One connection in memory.
 #[derive(Debug)]
-pub struct Held {
+pub(super) struct Held {
     pub(super) server: ServerName,
     pub(super) owner: ConnectionOwner,
     pub(super) now: ArcSwap<Snapshot>,

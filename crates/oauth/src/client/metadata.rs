@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 /// Protected resource metadata (RFC 9728 section 2), as far as it is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct ResourceMetadata {
+pub(super) struct ResourceMetadata {
     pub resource: String,
     #[serde(default)]
     pub authorization_servers: Vec<String>,
@@ -18,7 +18,7 @@ pub struct ResourceMetadata {
 
 /// Authorization server metadata (RFC 8414 section 2), as far as it is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct ServerMetadata {
+pub(super) struct ServerMetadata {
     pub issuer: String,
     #[serde(default)]
     pub authorization_endpoint: Option<String>,
@@ -62,7 +62,7 @@ pub enum Lie {
 }
 
 /// Where the metadata of `server` may be, the path form first (RFC 9728 section 3.1).
-pub fn resource_metadata_urls(server: &Url) -> Vec<String> {
+pub(super) fn resource_metadata_urls(server: &Url) -> Vec<String> {
     let origin = server.origin().ascii_serialization();
     let path = server.path().trim_end_matches('/');
     let root = format!("{origin}/.well-known/oauth-protected-resource");
@@ -73,7 +73,7 @@ pub fn resource_metadata_urls(server: &Url) -> Vec<String> {
 ///
 /// # Errors
 /// [`Lie::Issuer`].
-pub fn server_metadata_urls(issuer: &str) -> Result<Vec<String>, Lie> {
+pub(super) fn server_metadata_urls(issuer: &str) -> Result<Vec<String>, Lie> {
     let url = Url::parse(issuer).map_err(|_| Lie::Issuer(issuer.to_owned()))?;
     let plain = url.query().is_none() && url.fragment().is_none() && has_no_user(&url) && url.has_host();
     if !plain || !matches!(url.scheme(), "http" | "https") {
@@ -97,7 +97,7 @@ impl ResourceMetadata {
     ///
     /// # Errors
     /// What it lies about.
-    pub fn check(&self, server: &Url) -> Result<(), Lie> {
+    pub(super) fn check(&self, server: &Url) -> Result<(), Lie> {
         let covers = Url::parse(&self.resource).is_ok_and(|resource| {
             let path = resource.path().trim_end_matches('/');
             let rest = server.path().strip_prefix(path);
@@ -121,7 +121,7 @@ impl ServerMetadata {
     ///
     /// # Errors
     /// What it lies about, or lacks.
-    pub fn check(&self, issuer: &str, trust: Trust) -> Result<(), Lie> {
+    pub(super) fn check(&self, issuer: &str, trust: Trust) -> Result<(), Lie> {
         if !same_issuer(&self.issuer, issuer) {
             return Err(Lie::OtherIssuer { found: cut(&self.issuer), asked: issuer.to_owned() });
         }
@@ -137,7 +137,7 @@ impl ServerMetadata {
     ///
     /// # Errors
     /// What is lacking.
-    pub fn check_for_code(&self) -> Result<(), Lie> {
+    pub(super) fn check_for_code(&self) -> Result<(), Lie> {
         if self.authorization_endpoint.is_none() {
             return Err(Lie::Missing("authorization endpoint"));
         }
@@ -146,7 +146,7 @@ impl ServerMetadata {
     }
 
     /// What servers of 2025-03-26 have without saying so.
-    pub fn without_document(origin: &str) -> Self {
+    pub(super) fn without_document(origin: &str) -> Self {
         Self {
             issuer: origin.to_owned(),
             authorization_endpoint: Some(format!("{origin}/authorize")),
@@ -160,7 +160,7 @@ impl ServerMetadata {
 
 /// Which endpoints may be spoken to without TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
+pub(super) enum Trust {
     /// None.
     Encrypted,
     /// Those of this machine: the operator's server is on it too.
@@ -169,7 +169,7 @@ pub enum Trust {
 
 impl Trust {
     /// What the server's own URL, which an operator has written, allows.
-    pub fn of(server: &Url) -> Self {
+    pub(super) fn of(server: &Url) -> Self {
         if is_loopback(server) { Self::Local } else { Self::Encrypted }
     }
 }

@@ -22,7 +22,7 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24 * 366);
 
 /// What a grant gave.
 #[derive(Debug, Clone)]
-pub struct Tokens {
+pub(super) struct Tokens {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
     pub obtained_at: Timestamp,
@@ -33,7 +33,7 @@ pub struct Tokens {
 
 /// Tokens, and for which scopes when the answer says so.
 #[derive(Debug, Clone)]
-pub struct Granted {
+pub(super) struct Granted {
     pub tokens: Tokens,
     pub scopes: Option<Vec<String>>,
     /// The type of the token, such as `urn:ietf:params:oauth:token-type:id-jag` (RFC 8693 section 2.2.1).
@@ -42,7 +42,7 @@ pub struct Granted {
 
 /// How the hub proves which client it is.
 #[derive(Debug, Clone)]
-pub struct Proof {
+pub(super) struct Proof {
     pub id: String,
     pub secret: Option<Secret>,
     pub method: ClientAuthMethod,
@@ -70,7 +70,7 @@ pub enum TokenError {
 ///
 /// # Errors
 /// [`TokenError`].
-pub async fn ask(
+pub(super) async fn ask(
     transport: &dyn Transport,
     endpoint: &str,
     proof: &Proof,
