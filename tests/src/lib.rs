@@ -2,6 +2,7 @@
 //! servers and model providers on loopback, raw protocol clients that keep
 //! every byte, and the pinned npm and PyPI packages.
 
+pub mod browser;
 pub mod client_program;
 pub mod conformance_user;
 pub mod connection;

@@ -1,21 +1,32 @@
 //! The admin API. One file per resource; no rules of its own: it shows what
 //! the domain crates know.
 //!
-//! Today it is served on the control socket alone, which only the owner of
-//! the data directory can open; sign-in for people comes with the console.
+//! It is served on the control socket, which only the owner of the data
+//! directory can open, and on the hub's listener to people who are signed in.
+//! [`routes`] is the table of both, with what each route asks of its caller.
 
+mod access;
 mod audit;
 mod changes;
+mod openapi;
 mod profiles;
 mod servers;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
+use http::Method;
 use trunkline_mcp_hub::Hub;
+use trunkline_model::Clock;
+use trunkline_oauth::login::Sessions;
 use trunkline_oauth::{People, Resource};
-use trunkline_profiles::AuditLog;
+use trunkline_profiles::{AuditLog, Guard};
+
+pub use access::{Actor, Door, Needs};
+
+use access::{Check, admit};
 
 /// What the routes share.
 #[derive(Debug, Clone)]
@@ -23,19 +34,75 @@ pub struct Admin {
     pub hub: Arc<Hub>,
     pub resource: Arc<Resource>,
     pub people: Arc<People>,
+    pub sessions: Arc<Sessions>,
+    pub guard: Arc<Guard>,
     pub audit: AuditLog,
+    pub clock: Arc<dyn Clock>,
     /// Where clients reach the hub, without a slash at the end.
     pub public_url: String,
 }
 
-/// The routes under `/api/v1`.
-pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/api/v1/servers", get(servers::list))
-        .route("/api/v1/servers/{name}/logs", get(servers::logs))
-        .route("/api/v1/profiles", get(profiles::list))
-        .route("/api/v1/profiles/{name}/tools", get(profiles::tools))
-        .route("/api/v1/changes", post(changes::take_over))
-        .route("/api/v1/audit/flush", post(audit::flush))
-        .with_state(admin)
+/// One route of the admin API.
+#[derive(Debug)]
+pub struct Route {
+    pub method: Method,
+    /// With its parameters in braces.
+    pub path: &'static str,
+    pub needs: Needs,
+    pub summary: &'static str,
+    handler: MethodRouter<Admin>,
+}
+
+/// Every route, with what it asks of its caller.
+pub fn routes() -> Vec<Route> {
+    let route = |method, path, needs, summary, handler| Route { method, path, needs, summary, handler };
+    vec![
+        route(
+            Method::GET,
+            "/api/v1/servers",
+            Needs::Read,
+            "The catalogue and how each server fares",
+            get(servers::list),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/servers/{name}/logs",
+            Needs::Operate,
+            "What a server wrote to its standard error",
+            get(servers::logs),
+        ),
+        route(Method::GET, "/api/v1/profiles", Needs::Read, "The profiles", get(profiles::list)),
+        route(
+            Method::GET,
+            "/api/v1/profiles/{name}/tools",
+            Needs::Read,
+            "The tools of a profile",
+            get(profiles::tools),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/changes",
+            Needs::Administer,
+            "Take over what another process changed",
+            post(changes::take_over),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/audit/flush",
+            Needs::Operate,
+            "Bring every event into the database",
+            post(audit::flush),
+        ),
+    ]
+}
+
+/// The routes under `/api/v1`, for one door.
+pub fn router(admin: Admin, door: Door) -> Router {
+    let mut router = Router::new();
+    for Route { path, needs, handler, .. } in routes() {
+        let check = Check { admin: admin.clone(), door, needs };
+        router = router.route(path, handler.route_layer(from_fn_with_state(check, admit)));
+    }
+    // It tells nobody more than the documentation does.
+    router.route("/api/openapi.json", get(openapi::document)).with_state(admin)
 }

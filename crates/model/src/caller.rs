@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GrantId, KeyId, KeyOwner, ProfileName, UserId};
+use crate::{GrantId, KeyId, KeyOwner, ProfileName, SessionId, UserId};
 
 /// What a credential proved its bearer to be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub enum Principal {
         client: Arc<str>,
         grant: GrantId,
     },
+    /// A person in a browser, who administers or manages what is theirs.
+    Person { id: UserId, name: Arc<str>, session: SessionId },
+    /// Whoever can open the control socket of the hub.
+    Local,
 }
 
 /// The identity that an upstream server sees: two callers with the same
@@ -35,10 +39,13 @@ pub enum Principal {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);
 
+/// No id looks like this.
+const HUB: &str = "hub";
+
 impl Identity {
     /// The hub itself, where an operator looks at what servers offer.
     pub fn hub() -> Self {
-        Self("hub".into())
+        Self(HUB.into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -65,9 +72,10 @@ impl Caller {
     pub fn authenticated(principal: Principal, profile: ProfileName) -> Self {
         let identity = Identity(match &principal {
             Principal::Anonymous => format!("anonymous@{profile}").into(),
-            Principal::Key { owner: Some(KeyOwner::User(id)), .. } | Principal::User { id, .. } => {
-                id.to_string().into()
-            }
+            Principal::Key { owner: Some(KeyOwner::User(id)), .. }
+            | Principal::User { id, .. }
+            | Principal::Person { id, .. } => id.to_string().into(),
+            Principal::Local => HUB.into(),
             Principal::Key { owner: Some(KeyOwner::Team(id)), .. } => id.to_string().into(),
             Principal::Key { id, owner: None, .. } => id.to_string().into(),
         });
@@ -82,8 +90,10 @@ impl Caller {
     /// and keys that are not a user's.
     pub fn user(&self) -> Option<UserId> {
         match self.principal() {
-            Principal::User { id, .. } | Principal::Key { owner: Some(KeyOwner::User(id)), .. } => Some(*id),
-            Principal::Anonymous | Principal::Key { .. } => None,
+            Principal::User { id, .. }
+            | Principal::Person { id, .. }
+            | Principal::Key { owner: Some(KeyOwner::User(id)), .. } => Some(*id),
+            Principal::Anonymous | Principal::Key { .. } | Principal::Local => None,
         }
     }
 

@@ -40,6 +40,10 @@ pub enum Reason {
     NotInProfile,
     /// The request was malformed.
     BadRequest,
+    /// The role of whoever asks allows it.
+    RoleAllows,
+    /// The role of whoever asks does not allow it.
+    RoleTooLow,
 }
 
 /// What policy said of one action.

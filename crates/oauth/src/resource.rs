@@ -95,8 +95,8 @@ impl Resource {
                 .keys
                 .by_id(*id)
                 .is_some_and(|key| key.is_live(self.clock.now()) && self.owner_is_enabled(&key)),
-            // No token is accepted yet.
-            Principal::User { .. } => false,
+            // No token is accepted yet; and neither a browser nor the control socket calls tools.
+            Principal::User { .. } | Principal::Person { .. } | Principal::Local => false,
         }
     }
 

@@ -60,6 +60,21 @@ pub struct RefusedRequest {
     pub request_bytes: u64,
 }
 
+/// A change that somebody makes in the hub itself, decided by their role.
+#[derive(Debug)]
+pub struct Acted {
+    pub request_id: Uuid,
+    pub arrived: Timestamp,
+    pub caller: Principal,
+    pub action: Action,
+    pub decision: Decision,
+}
+
+/// An event that waits for how its action ends. Dropped without
+/// [`Recording::settle`] it says that the action was cancelled.
+#[derive(Debug)]
+pub struct Recording(Draft);
+
 /// The right to ask one server one thing, once. Dropped without
 /// [`Permit::settle`] it records that the request was cancelled.
 #[derive(Debug)]
@@ -126,6 +141,15 @@ impl Guard {
         Draft::new(&self.recorder, beginning, outcome.clone()).settle(outcome, 0)
     }
 
+    /// Begins the event of a change in the hub itself.
+    pub fn act(&self, acted: Acted) -> Recording {
+        let Acted { request_id, arrived, caller, action, decision } = acted;
+        let caller = Some(caller);
+        let beginning =
+            Beginning { request_id, arrived, profile: None, caller, action, decision, request_bytes: 0 };
+        Recording(Draft::new(&self.recorder, beginning, Outcome::Cancelled))
+    }
+
     /// The right to ask a server what the hub itself must know: handshakes
     /// and lists. No caller is behind it and no event is written.
     pub fn housekeeping(&self, server: &ServerName) -> Permit {
@@ -150,6 +174,17 @@ impl Guard {
             request_bytes: asked.request_bytes,
         };
         Draft::new(&self.recorder, beginning, abandoned)
+    }
+}
+
+impl Recording {
+    /// Says how the action ended. The event is durable when this returns:
+    /// then the answer may leave.
+    ///
+    /// # Errors
+    /// [`AuditUnavailable`]: the answer must not leave.
+    pub fn settle(self, outcome: Outcome, response_bytes: u64) -> Result<(), AuditUnavailable> {
+        self.0.settle(outcome, response_bytes)
     }
 }
 

@@ -26,7 +26,7 @@ mod guard;
 
 pub use audit::{AuditLog, AuditUnavailable, Export, Fault, FaultKind, VerifyReport, verify};
 pub use effective::{EffectiveProfile, ProfileError};
-pub use guard::{Asked, Guard, Kind, Permit, Refusal, RefusedRequest};
+pub use guard::{Acted, Asked, Guard, Kind, Permit, Recording, Refusal, RefusedRequest};
 
 #[cfg(test)]
 mod fixture;

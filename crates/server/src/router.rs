@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::Hub;
 use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
 use trunkline_oauth::metadata::protected_resource;
@@ -32,13 +33,16 @@ struct WellKnown {
 }
 
 /// The routes, behind the checks that every request passes.
-pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, gate: Gate, clock: Arc<dyn Clock>) -> Router {
+pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, admin: Admin, gate: Gate) -> Router {
+    let clock = Arc::clone(&admin.clock);
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
     let router = Router::new()
         .route("/", get(async || GREETING))
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
+        .merge(trunkline_oauth::page::router())
+        .merge(trunkline_console::router(admin, Door::Listener))
         .fallback(nothing_here);
     let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));
     trunkline_web::front(router, gate, clock).merge(probed)

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
-use trunkline_console::Admin;
+use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
+use trunkline_oauth::login::Sessions;
 use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
@@ -105,18 +106,26 @@ impl Running {
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let app = router::router(&core.hub, &public_url.parse()?, gate, Arc::new(SystemClock));
         let admin = Admin {
             hub: Arc::clone(&core.hub),
             resource: Arc::clone(&core.resource),
             audit: core.audit.clone(),
             public_url: public_url.clone(),
             people: Arc::clone(&core.people),
+            sessions: Arc::clone(&core.sessions),
+            guard: Arc::clone(&core.guard),
+            clock: Arc::new(SystemClock),
         };
+        let app = router::router(&core.hub, &public_url.parse()?, admin.clone(), gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
-            tokio::spawn(trunkline_web::serve_unix(control, trunkline_console::router(admin), limits, stop)),
+            tokio::spawn(trunkline_web::serve_unix(
+                control,
+                trunkline_console::router(admin, Door::ControlSocket),
+                limits,
+                stop,
+            )),
         ];
         if let Some(path) = &options.config_path {
             let hub = Arc::clone(&core.hub);
@@ -161,6 +170,7 @@ pub(crate) struct Core {
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
+    sessions: Arc<Sessions>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -187,6 +197,8 @@ impl Core {
             .await
             .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        let sessions =
+            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
             guard: Arc::clone(&guard),
@@ -209,7 +221,7 @@ impl Core {
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, outbound, tasks, audit, store })
+        Ok(Self { hub, guard, resource, people, sessions, outbound, tasks, audit, store })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

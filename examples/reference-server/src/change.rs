@@ -22,6 +22,13 @@ pub(crate) enum Change {
     Resource(String),
 }
 
+/// A change, and the how-manieth of the process it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbered {
+    pub(crate) number: u64,
+    pub(crate) change: Change,
+}
+
 impl Change {
     fn notification(self) -> ServerNotification {
         match self {
@@ -50,7 +57,7 @@ impl Change {
 /// Legacy era: tells the client of a session, unasked, of changed lists, and of the resources it subscribed to. Ends
 /// with the session.
 pub(crate) async fn tell_session(
-    mut changes: Receiver<Change>,
+    mut changes: Receiver<Numbered>,
     session: Arc<Session>,
     initialize: RequestContext<RoleServer>,
 ) {
@@ -59,9 +66,9 @@ pub(crate) async fn tell_session(
             () = initialize.ct.cancelled() => return,
             change = next(&mut changes) => change,
         };
-        let Some(change) = change else { return };
+        let Some(Numbered { number, change }) = change else { return };
         if let Change::Resource(uri) = &change
-            && !session.is_subscribed(uri)
+            && !session.was_subscribed(uri, number)
         {
             continue;
         }
@@ -73,7 +80,7 @@ pub(crate) async fn tell_session(
 
 /// Modern era: serves one `subscriptions/listen`, until the client ends it. The acknowledgement has been sent.
 pub(crate) async fn tell_subscription(
-    mut changes: Receiver<Change>,
+    mut changes: Receiver<Numbered>,
     subscription: SubscriptionContext,
 ) -> Result<(), ErrorData> {
     loop {
@@ -81,7 +88,7 @@ pub(crate) async fn tell_subscription(
             () = subscription.cancelled() => return Ok(()),
             change = next(&mut changes) => change,
         };
-        let Some(change) = change else { return Ok(()) };
+        let Some(Numbered { change, .. }) = change else { return Ok(()) };
         match subscription.sink().send(change.notification()).await {
             // What the client did not ask for is not for it.
             Ok(()) | Err(SubscriptionSendError::NotificationNotAccepted(_)) => {}
@@ -92,7 +99,7 @@ pub(crate) async fn tell_subscription(
 }
 
 /// The next change that was not missed; `None` at the end of the process.
-async fn next(changes: &mut Receiver<Change>) -> Option<Change> {
+async fn next(changes: &mut Receiver<Numbered>) -> Option<Numbered> {
     loop {
         match changes.recv().await {
             Ok(change) => return Some(change),

@@ -207,7 +207,7 @@ impl ServerHandler for Server {
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, _: Context) -> Result<(), ErrorData> {
-        self.session.subscribe(request.uri);
+        self.session.subscribe(request.uri, self.shared.extra().changes);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! input and output for the process. A request of the modern era over HTTP
 //! stands alone and gets a fresh one.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,8 @@ use crate::log::Level;
 pub(crate) struct Session {
     calls_of_counter: AtomicU64,
     level: Mutex<Level>,
-    subscriptions: Mutex<BTreeSet<String>>,
+    /// Each with the number of changes there had been when it was made.
+    subscriptions: Mutex<BTreeMap<String, u64>>,
     was_sent_to_url: AtomicBool,
 }
 
@@ -30,16 +31,18 @@ impl Session {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
-    pub(crate) fn subscribe(&self, uri: String) {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).insert(uri);
+    pub(crate) fn subscribe(&self, uri: String, changes_before: u64) {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).insert(uri, changes_before);
     }
 
     pub(crate) fn unsubscribe(&self, uri: &str) {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
     }
 
-    pub(crate) fn is_subscribed(&self, uri: &str) -> bool {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).contains(uri)
+    /// Whether the subscription was there when the change with this number was made.
+    pub(crate) fn was_subscribed(&self, uri: &str, change: u64) -> bool {
+        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        subscriptions.get(uri).is_some_and(|changes_before| change > *changes_before)
     }
 
     /// Whether the client was sent to a URL by an error before; from now on it was.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use rmcp::task_manager::TaskManager;
 use tokio::sync::broadcast;
 
-use crate::change::Change;
+use crate::change::{Change, Numbered};
 use crate::options::Conduct;
 use crate::seal::Seal;
 
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) conduct: Conduct,
     pub(crate) seal: Seal,
     pub(crate) tasks: TaskManager,
-    changes: broadcast::Sender<Change>,
+    changes: broadcast::Sender<Numbered>,
     extra: Mutex<Extra>,
     pub(crate) calls: Calls,
 }
@@ -29,6 +29,8 @@ pub(crate) struct Extra {
     pub(crate) tool: bool,
     pub(crate) prompt: bool,
     pub(crate) resource: bool,
+    /// How many changes there have been, of anything.
+    pub(crate) changes: u64,
 }
 
 /// How many calls of tools there were, for who must know what reached this server.
@@ -76,20 +78,19 @@ impl Shared {
 
     /// Makes a change, and tells everyone who listens.
     pub(crate) fn change(&self, change: Change) {
-        {
-            let mut extra = self.extra.lock().unwrap_or_else(PoisonError::into_inner);
-            match change {
-                Change::Tools => extra.tool = !extra.tool,
-                Change::Prompts => extra.prompt = !extra.prompt,
-                Change::Resources => extra.resource = !extra.resource,
-                Change::Resource(_) => {}
-            }
+        let mut extra = self.extra.lock().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            Change::Tools => extra.tool = !extra.tool,
+            Change::Prompts => extra.prompt = !extra.prompt,
+            Change::Resources => extra.resource = !extra.resource,
+            Change::Resource(_) => {}
         }
-        // It fails when nobody listens.
-        drop(self.changes.send(change));
+        extra.changes += 1;
+        // It fails when nobody listens. Sent under the lock, so that numbers arrive in their order.
+        drop(self.changes.send(Numbered { number: extra.changes, change }));
     }
 
-    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Numbered> {
         self.changes.subscribe()
     }
 }
