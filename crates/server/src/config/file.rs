@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
 
-pub(super) use auth::{ExchangeAuth, IdJagAuth, OauthAuth, OauthClient, ServerAuth};
+pub(super) use auth::{ExchangeAuth, OauthAuth, OauthClient, ServerAuth};
 
 /// The configuration of a Trunkline hub.
 ///
