@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod connect;
+mod connection;
 mod demo;
 mod doctor;
 mod hub_args;
@@ -51,6 +52,7 @@ enum Command {
     Schema(schema::SchemaArgs),
     Import(import::ImportArgs),
     Connect(connect::ConnectArgs),
+    Connection(connection::ConnectionArgs),
     Key(key::KeyArgs),
     Server(server::ServerArgs),
     Profile(profile::ProfileArgs),
@@ -88,6 +90,7 @@ async fn dispatch(command: Command, output: Output) -> anyhow::Result<Outcome> {
         Command::Schema(args) => Ok(schema::run(&args, output)),
         Command::Import(args) => import::run(&args, output),
         Command::Connect(args) => connect::run(&args, output),
+        Command::Connection(args) => Box::pin(connection::run(args, output)).await,
         Command::Key(args) => Box::pin(key::run(args, output)).await,
         Command::Server(args) => Box::pin(server::run(args, output)).await,
         Command::Profile(args) => Box::pin(profile::run(args, output)).await,
