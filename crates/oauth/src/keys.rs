@@ -47,6 +47,16 @@ impl Form {
     pub const SESSION: Self = Self::new("tls_");
     /// A link that signs somebody in, once.
     pub const LINK: Self = Self::new("tll_");
+    /// An authorization code.
+    pub const CODE: Self = Self::new("tla_");
+    /// A refresh token.
+    pub const REFRESH: Self = Self::new("tlr_");
+    /// The secret of an OAuth client.
+    pub const CLIENT_SECRET: Self = Self::new("tlc_");
+    /// A token that reads and changes the registration of an OAuth client.
+    pub const REGISTRATION: Self = Self::new("tlg_");
+    /// A device code.
+    pub const DEVICE: Self = Self::new("tld_");
 
     /// What ties a form to its browser.
     pub const FORM: Self = Self::new("tlf_");
@@ -132,7 +142,7 @@ pub fn hash_if_well_formed(text: &str) -> Option<TokenHash> {
     Form::KEY.hash_if_well_formed(text)
 }
 
-fn hash(key: &str) -> TokenHash {
+pub(crate) fn hash(key: &str) -> TokenHash {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
     TokenHash(bytes)

@@ -113,7 +113,7 @@ impl Login {
             known_browser: Cookie::new("trunkline_browser", &public_url),
             known_browser_sealer: store.vault().sealer("known-browser")?,
             outbound,
-            ways: ArcSwap::from_pointee(Ways::new(settings)),
+            ways: ArcSwap::from_pointee(Ways::new(settings, &[])),
             transaction_sealer: store.vault().sealer("oidc-transaction")?,
             id_token_sealer: store.vault().sealer("oidc-id-token")?,
             used_tokens: UsedTokens::default(),
@@ -127,7 +127,7 @@ impl Login {
 
     /// From here on people sign in this way. Who is signed in stays so.
     pub fn apply(&self, settings: SignInSettings) {
-        self.ways.store(Arc::new(Ways::new(settings)));
+        self.ways.store(Arc::new(Ways::new(settings, &self.ways.load().issuers)));
     }
 
     fn issuer(&self, name: &str) -> Option<Arc<Issuer>> {
@@ -158,8 +158,8 @@ impl Login {
 }
 
 impl Ways {
-    fn new(settings: SignInSettings) -> Self {
-        let issuers = settings.issuers.into_iter().map(|issuer| Arc::new(Issuer::new(issuer)));
+    fn new(settings: SignInSettings, before: &[Arc<Issuer>]) -> Self {
+        let issuers = settings.issuers.into_iter().map(|issuer| Arc::new(Issuer::new(issuer, before)));
         Self { password: settings.password, issuers: issuers.collect() }
     }
 }

@@ -73,6 +73,13 @@ impl People {
         self.directory.get().teams.get(&id).cloned()
     }
 
+    /// The enabled user who signs in with `login`.
+    pub fn by_login(&self, login: &str) -> Option<Arc<User>> {
+        let known = self.directory.get();
+        let user = known.users.values().find(|user| user.login.eq_ignore_ascii_case(login))?;
+        user.disabled_at.is_none().then(|| Arc::clone(user))
+    }
+
     /// Whether an enabled user may use a profile with these members.
     pub fn admits(&self, members: Option<&Members>, id: UserId) -> bool {
         let directory = self.directory.get();

@@ -59,8 +59,11 @@ pub struct Config {
     pub limits: Limits,
     /// How people sign in.
     pub sign_in: SignInSettings,
+    pub oauth_client: OauthClient,
     /// What URLs may lead to that others name.
     pub outbound: OutboundPolicy,
+    /// What the operator decides about clients that sign in.
+    pub authorization: trunkline_oauth::server::Settings,
     pub servers: BTreeMap<ServerName, ServerSpec>,
     pub server_descriptions: BTreeMap<ServerName, String>,
     /// In the order of the file.
@@ -87,12 +90,22 @@ impl Default for Limits {
     }
 }
 
+/// How the hub presents itself to authorization servers of upstream servers.
+#[derive(Debug, Clone, Default)]
+pub struct OauthClient {
+    /// In place of the document that the hub serves.
+    pub metadata_url: Option<Url>,
+    /// In place of the hub's own callback.
+    pub redirect_url: Option<Url>,
+}
+
 impl Default for Config {
     /// What an empty file says.
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
             public_url: None,
+            oauth_client: OauthClient::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             unauthenticated_network: false,
@@ -101,6 +114,7 @@ impl Default for Config {
             limits: Limits::default(),
             sign_in: SignInSettings::default(),
             outbound: OutboundPolicy::default(),
+            authorization: trunkline_oauth::server::Settings::default(),
             servers: BTreeMap::new(),
             server_descriptions: BTreeMap::new(),
             profiles: IndexMap::new(),

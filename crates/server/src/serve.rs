@@ -10,15 +10,18 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
-use trunkline_model::{Clock, ProfileAuth, SystemClock};
+use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
+use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, LoginParts, Sessions};
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::server::AuthorizationServer;
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
-use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
+use trunkline_web::{Egress, Gate, Limits, Outbound, OutboundPolicy, Tasks};
 use url::Url;
 
+use crate::authorization::HubProfiles;
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -114,9 +117,11 @@ impl Running {
             people: Arc::clone(&core.people),
             sessions: Arc::clone(&core.sessions),
             guard: Arc::clone(&core.guard),
+            connections: Arc::clone(&core.connections),
             clock: Arc::new(SystemClock),
         };
-        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
+        let authorization = core.authorization_server(config, public_url.parse()?)?;
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -128,8 +133,8 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let parts = (Arc::clone(&core.hub), Arc::clone(&core.login), core.outbound.clone());
-            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, parts));
+            let taking = core.taking();
+            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, taking));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
     }
@@ -180,6 +185,8 @@ pub(crate) struct Core {
     people: Arc<People>,
     sessions: Arc<Sessions>,
     pub(crate) login: Arc<Login>,
+    tokens: Arc<Tokens>,
+    connections: Arc<Connections>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -202,15 +209,24 @@ impl Core {
         let people =
             People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
         people.follow_changes(&tasks);
-        let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock))
+        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
             .await
-            .context("reading the API keys")?;
+            .context("the keys that sign access tokens")?;
+        tokens.follow_changes(&tasks);
+        let resource = Resource::load_with_tokens(
+            Arc::clone(&store),
+            Arc::clone(&people),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+        )
+        .await
+        .context("reading the API keys")?;
         resource.follow_changes(&tasks);
         resource.write_uses(Arc::clone(&store), &tasks);
         let sessions =
             Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
         sessions.write_uses(&tasks);
-        let outbound = Outbound::new(config.outbound.clone())?;
+        let outbound = Outbound::new(outbound_policy(config))?;
         let login = Login::new(LoginParts {
             store: Arc::clone(&store),
             people: Arc::clone(&people),
@@ -221,7 +237,10 @@ impl Core {
             public_url: public_url.clone(),
         })?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
+        let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
+        connections.run(&tasks);
         let hub = Hub::start(Parts {
+            connections: Some(Arc::clone(&connections)),
             guard: Arc::clone(&guard),
             resource: Arc::clone(&resource),
             session_sealer: store.vault().sealer("mcp-session")?,
@@ -240,8 +259,52 @@ impl Core {
             public_url,
             tasks: tasks.clone(),
         });
-        hub.apply(hub_config(config))?;
-        Ok(Self { hub, guard, resource, people, sessions, login, outbound, tasks, audit, store })
+        let core = Self {
+            hub,
+            guard,
+            resource,
+            people,
+            sessions,
+            login,
+            tokens,
+            connections,
+            outbound,
+            tasks,
+            audit,
+            store,
+        };
+        core.taking().take(config)?;
+        Ok(core)
+    }
+
+    /// What takes over a configuration.
+    fn taking(&self) -> Taking {
+        Taking {
+            hub: Arc::clone(&self.hub),
+            connections: Arc::clone(&self.connections),
+            login: Arc::clone(&self.login),
+            outbound: self.outbound.clone(),
+        }
+    }
+
+    /// Starts the authorization server of the hub at `public_url`.
+    fn authorization_server(
+        &self,
+        config: &Config,
+        public_url: Url,
+    ) -> anyhow::Result<Arc<AuthorizationServer>> {
+        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            tokens: Arc::clone(&self.tokens),
+            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
+            outbound: self.outbound.clone(),
+            clock: Arc::new(SystemClock),
+            tasks: self.tasks.clone(),
+            public_url,
+            settings: config.authorization.clone(),
+        })?)
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.
@@ -253,6 +316,62 @@ impl Core {
         self.audit.close().await;
         self.store.close().await;
     }
+}
+
+/// Whatever a configuration changes, at the start and on reload.
+struct Taking {
+    hub: Arc<Hub>,
+    connections: Arc<Connections>,
+    login: Arc<Login>,
+    outbound: Outbound,
+}
+
+impl Taking {
+    fn take(&self, config: &Config) -> anyhow::Result<()> {
+        self.outbound.set_policy(outbound_policy(config))?;
+        let hub_config = hub_config(config);
+        self.login.apply(config.sign_in.clone());
+        self.connections.configure(&hub_config.servers);
+        Ok(self.hub.apply(hub_config)?)
+    }
+}
+
+/// What the operator has opened, besides the hosts of what is configured.
+fn outbound_policy(config: &Config) -> OutboundPolicy {
+    let mut policy = config.outbound.clone();
+    for spec in config.servers.values() {
+        let Endpoint::Http(endpoint) = &spec.endpoint else { continue };
+        let named = match &endpoint.auth {
+            ServerAuth::None | ServerAuth::Bearer(_) => continue,
+            ServerAuth::OAuth(_) => None,
+            ServerAuth::Exchange(exchange) => Some(&exchange.token_endpoint),
+            ServerAuth::IdJag(jag) => Some(&jag.idp.token_endpoint),
+        };
+        for url in std::iter::once(&endpoint.url).chain(named).filter_map(|url| Url::parse(url).ok()) {
+            policy.open_host_of(&url);
+        }
+    }
+    policy
+}
+
+/// The hub as an OAuth client of upstream servers.
+async fn connections(
+    config: &Config,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+    outbound: &Outbound,
+    public_url: &Url,
+) -> anyhow::Result<Arc<Connections>> {
+    let ours = &config.oauth_client;
+    let parts = client::Parts {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        transport: Arc::new(outbound.clone()),
+        presence: Presence::new(public_url, ours.metadata_url.as_ref(), ours.redirect_url.as_ref()),
+        holder: uuid::Uuid::now_v7().to_string(),
+        random: rand::make_rng(),
+    };
+    Connections::load(parts).await.context("reading the connections")
 }
 
 /// What the hub takes over from a configuration, at the start and on reload.
@@ -298,20 +417,11 @@ fn control_listener(path: &Path) -> anyhow::Result<UnixListener> {
 
 /// Takes over each new state of the configuration file; a broken one has been
 /// reported, and what runs goes on.
-async fn follow_file(
-    path: PathBuf,
-    started: Config,
-    address: SocketAddr,
-    (hub, login, outbound): (Arc<Hub>, Arc<Login>, Outbound),
-) {
+async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking: Taking) {
     let take_over = move |loaded: Result<Config, config::ConfigErrors>| {
         if let Ok(config) = loaded {
-            if let Err(error) = outbound.set_policy(config.outbound.clone()) {
-                tracing::error!(%error, "what outbound requests may reach stays as it was");
-            }
-            login.apply(config.sign_in.clone());
-            match hub.apply(hub_config(&config)) {
-                Ok(()) => hub.warm(),
+            match taking.take(&config) {
+                Ok(()) => taking.hub.warm(),
                 Err(error) => tracing::error!(%error, "the configuration is not taken over"),
             }
         }

@@ -35,6 +35,12 @@ pub enum Topic {
     People,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
+    /// Grants of OAuth clients were revoked.
+    Grants,
+    /// A key that signs access tokens was added.
+    SigningKeys,
+    /// Connections to upstream servers, or the clients they stand on.
+    Connections,
 }
 
 /// The counter of changes.
@@ -57,13 +63,17 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Keys, Self::People, Self::Configuration];
+    const ALL: [Self; 6] =
+        [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys, Self::Connections];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::People => "people",
             Self::Configuration => "configuration",
+            Self::Grants => "grants",
+            Self::SigningKeys => "signing_keys",
+            Self::Connections => "connections",
         }
     }
 }

@@ -2,7 +2,9 @@
 //! and then on a real PostgreSQL.
 
 mod audit;
+mod authorization;
 mod changes;
+mod connections;
 mod journal;
 mod keys;
 mod open;

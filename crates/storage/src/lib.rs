@@ -13,8 +13,10 @@
 //! at all. "Not found" is not an error. Times are microseconds.
 
 mod audit;
+pub mod authorization;
 mod browser_sessions;
 mod changes;
+mod connections;
 mod database;
 mod error;
 mod journal;
@@ -26,6 +28,8 @@ mod store;
 mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod upstream_clients;
+mod upstream_flows;
 mod users;
 mod vault;
 
@@ -35,11 +39,14 @@ mod conformance;
 pub use audit::{Audit, AuditRow};
 pub use browser_sessions::{BrowserSessions, IssuerSession};
 pub use changes::{Changes, Topic};
+pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
 pub use sign_in_links::{LinkFor, SignInLinks};
 pub use store::{Location, Store, StoreOptions, VaultKey};
 pub use teams::Teams;
+pub use upstream_clients::UpstreamClients;
+pub use upstream_flows::UpstreamFlows;
 pub use users::{Changed, DirectoryGroup, Identity, IdentityOwner, UserChange, Users};
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

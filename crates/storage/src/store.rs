@@ -7,16 +7,22 @@ use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
-use trunkline_model::{Clock, Secret};
+use trunkline_model::{Clock, Secret, Timestamp};
 
 use crate::audit::Audit;
+use crate::authorization::{
+    Clients, Codes, Consents, Devices, Grants, RefreshTokens, SigningKeys, Swept, UsedAssertions, sweep,
+};
 use crate::browser_sessions::BrowserSessions;
 use crate::changes::{Changes, Watcher};
+use crate::connections::Connections;
 use crate::database::{Database, Work, within};
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::keys::Keys;
 use crate::sign_in_links::SignInLinks;
 use crate::teams::Teams;
+use crate::upstream_clients::UpstreamClients;
+use crate::upstream_flows::UpstreamFlows;
 use crate::users::Users;
 use crate::vault::{Vault, VaultError};
 use crate::{key_file, migration};
@@ -104,6 +110,21 @@ impl Store {
         Keys::new(&self.database, &self.watcher)
     }
 
+    /// Grants at upstream servers.
+    pub fn connections(&self) -> Connections<'_> {
+        Connections::new(&self.database, &self.watcher)
+    }
+
+    /// The clients that the hub is at the authorization servers of upstream servers.
+    pub fn upstream_clients(&self) -> UpstreamClients<'_> {
+        UpstreamClients::new(&self.database, &self.watcher)
+    }
+
+    /// Consents at upstream servers that have begun.
+    pub fn upstream_flows(&self) -> UpstreamFlows<'_> {
+        UpstreamFlows::new(&self.database)
+    }
+
     /// People and service accounts.
     pub fn users(&self) -> Users<'_> {
         Users::new(&self.database, &self.watcher)
@@ -127,6 +148,55 @@ impl Store {
     /// The audit trail.
     pub fn audit(&self) -> Audit<'_> {
         Audit::new(&self.database)
+    }
+
+    /// Keys that sign access tokens.
+    pub fn signing_keys(&self) -> SigningKeys<'_> {
+        SigningKeys::new(&self.database, &self.watcher)
+    }
+
+    /// OAuth clients.
+    pub fn clients(&self) -> Clients<'_> {
+        Clients::new(&self.database, &self.watcher)
+    }
+
+    /// What users granted OAuth clients.
+    pub fn grants(&self) -> Grants<'_> {
+        Grants::new(&self.database, &self.watcher)
+    }
+
+    /// Authorization codes.
+    pub fn codes(&self) -> Codes<'_> {
+        Codes::new(&self.database)
+    }
+
+    /// Refresh tokens of grants.
+    pub fn refresh_tokens(&self) -> RefreshTokens<'_> {
+        RefreshTokens::new(&self.database, &self.watcher)
+    }
+
+    /// Consents that users gave.
+    pub fn consents(&self) -> Consents<'_> {
+        Consents::new(&self.database)
+    }
+
+    /// Devices that wait for a user.
+    pub fn devices(&self) -> Devices<'_> {
+        Devices::new(&self.database)
+    }
+
+    /// Assertions that have been used.
+    pub fn used_assertions(&self) -> UsedAssertions<'_> {
+        UsedAssertions::new(&self.database)
+    }
+
+    /// Removes codes, tokens and grants that ended before `over`, and clients
+    /// that made themselves known and were not used since `unused`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn sweep_authorization(&self, over: Timestamp, unused: Timestamp) -> Result<Swept, StoreError> {
+        sweep(&self.database, over, unused).await
     }
 
     /// What has changed, here and in other processes.

@@ -36,8 +36,8 @@ use metadata::Metadata;
 #[derive(Debug)]
 pub(crate) struct Issuer {
     pub(crate) settings: IssuerSettings,
-    metadata: Cached<Metadata>,
-    keys: Cached<Keys>,
+    metadata: Arc<Cached<Metadata>>,
+    keys: Arc<Cached<Keys>>,
 }
 
 /// Why nobody is signed in through an identity provider.
@@ -64,8 +64,14 @@ impl From<OutboundError> for OidcError {
 }
 
 impl Issuer {
-    pub(crate) fn new(settings: IssuerSettings) -> Self {
-        Self { settings, metadata: Cached::default(), keys: Cached::default() }
+    /// The provider of these settings, with what was known of it before.
+    pub(crate) fn new(settings: IssuerSettings, before: &[Arc<Self>]) -> Self {
+        let known = before.iter().find(|issuer| issuer.settings.issuer == settings.issuer);
+        Self {
+            metadata: known.map(|issuer| Arc::clone(&issuer.metadata)).unwrap_or_default(),
+            keys: known.map(|issuer| Arc::clone(&issuer.keys)).unwrap_or_default(),
+            settings,
+        }
     }
 
     /// What the provider says of itself (OpenID Connect Discovery 1.0).

@@ -29,6 +29,15 @@ pub enum Refused {
     OwnerDisabled,
     #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
     NotMember,
+    /// Not signed by this hub, changed on the way, or no access token at all.
+    #[error("This is not an access token of this hub. Sign in again.")]
+    TokenNotOurs,
+    #[error("This access token has expired. Refresh it, or sign in again.")]
+    TokenExpired,
+    #[error("This access token has been revoked. Sign in again.")]
+    TokenRevoked,
+    #[error("This access token is for another profile. Sign in at the endpoint of this one.")]
+    TokenOfOtherProfile,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -44,7 +53,12 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
-            | Self::OtherProfile => StatusCode::UNAUTHORIZED,
+            | Self::OtherProfile
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::TokenOfOtherProfile => StatusCode::UNAUTHORIZED,
+            // RFC 6750 section 3.1: signing in again would not help.
             Self::NotMember => StatusCode::FORBIDDEN,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -54,7 +68,7 @@ impl Refused {
     /// What the audit trail says of it.
     pub fn reason(self) -> Reason {
         match self {
-            Self::OtherProfile => Reason::OtherProfile,
+            Self::OtherProfile | Self::TokenOfOtherProfile => Reason::OtherProfile,
             Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
@@ -63,6 +77,9 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
             | Self::Unavailable => Reason::NotAuthenticated,
         }
     }
@@ -81,7 +98,11 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
-            | Self::OtherProfile => Some("invalid_token"),
+            | Self::OtherProfile
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::TokenOfOtherProfile => Some("invalid_token"),
             Self::NotMember | Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(3);
@@ -106,7 +127,7 @@ fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 10] = [
+    const ALL: [Refused; 14] = [
         Refused::Missing,
         Refused::Ambiguous,
         Refused::Malformed,
@@ -116,6 +137,10 @@ mod tests {
         Refused::OtherProfile,
         Refused::OwnerDisabled,
         Refused::NotMember,
+        Refused::TokenNotOurs,
+        Refused::TokenExpired,
+        Refused::TokenRevoked,
+        Refused::TokenOfOtherProfile,
         Refused::Unavailable,
     ];
 

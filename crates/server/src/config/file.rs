@@ -1,10 +1,16 @@
 //! The configuration file as it is written. The JSON Schema is made of these
 //! types, and a file is checked against that schema, so all three agree.
 
+mod auth;
+mod sign_in;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Role, Selection};
+use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
+
+pub(super) use auth::{ExchangeAuth, OauthAuth, OauthClient, ServerAuth};
+pub(super) use sign_in::{Issuer, SignIn};
 
 /// The configuration of a Trunkline hub.
 ///
@@ -32,9 +38,13 @@ pub(super) struct File {
     pub(super) limits: Limits,
     /// How people sign in.
     pub(super) sign_in: SignIn,
+    /// How the hub presents itself to authorization servers of upstream servers.
+    pub(super) oauth_client: OauthClient,
     /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,
     /// documents of clients.
     pub(super) outbound: Outbound,
+    /// The hub's own authorization server, for clients of profiles with `auth: oauth`.
+    pub(super) authorization: Authorization,
     /// The catalogue: upstream MCP servers by name.
     pub(super) servers: IndexMap<String, Server>,
     /// The endpoints: profiles by name, each served at `/mcp/{name}`.
@@ -95,69 +105,30 @@ pub(super) struct Outbound {
     pub(super) allow: Vec<String>,
 }
 
-/// How people sign in.
+/// How clients become known to the hub's authorization server.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SignIn {
-    /// Whether people sign in with a password of this hub. Default: true.
-    pub(super) password: Option<bool>,
-    /// Identity providers (OpenID Connect) by name. Register `{public_url}/login/callback/{name}` there.
-    pub(super) issuers: IndexMap<String, Issuer>,
+pub(super) struct Authorization {
+    /// Whether clients may register themselves (RFC 7591). Default: true.
+    pub(super) registration: Option<bool>,
+    /// Whether a client's id may be the URL of a document that describes it. Default: true.
+    pub(super) client_documents: Option<bool>,
+    /// Copies of such documents, which are then not fetched: the URL, and the path of the file that holds the copy.
+    pub(super) pinned_documents: IndexMap<String, String>,
+    /// Identity providers whose identity assertions (ID-JAG) are taken for users of this hub.
+    pub(super) assertion_issuers: Vec<AssertionIssuer>,
 }
 
-/// An identity provider.
+/// An identity provider whose assertions are taken.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Issuer {
-    /// Its issuer identifier, a URL, exactly as its metadata has it.
+pub(super) struct AssertionIssuer {
+    /// Its `iss`, letter by letter.
     pub(super) issuer: String,
-    /// What is on the button of the sign-in page. Default: the name.
-    pub(super) label: Option<String>,
-    /// As which client the hub is registered there.
-    pub(super) client_id: String,
-    /// The client's secret; none for a public client.
-    pub(super) client_secret: Option<SecretText>,
-    /// Default: `openid`, `profile`, `email`.
-    pub(super) scopes: Option<Vec<String>>,
-    /// The claim with the person's groups, or the path to it with dots between. Default: `groups`.
-    pub(super) groups_claim: Option<String>,
-    /// The claim with the person's sign-in name. Default: the e-mail address, where the provider says that it is verified.
+    /// The URL of its keys.
+    pub(super) jwks_uri: String,
+    /// The claim that holds what the user signs in with here. Default: `email`.
     pub(super) login_claim: Option<String>,
-    /// Which claims give which roles, at each sign-in. The highest counts.
-    #[serde(default)]
-    pub(super) roles: Vec<RoleRule>,
-    /// The role of whom no rule fits. Default: `member`, where there are rules; else roles are left alone.
-    pub(super) default_role: Option<Role>,
-    /// Who may sign in. Default: everybody whom the provider lets in.
-    #[serde(default)]
-    pub(super) allow: AllowSignIn,
-    /// Whether people who come the first time get an account. Default: true.
-    pub(super) create_users: Option<bool>,
-    /// Whether a user with the same sign-in name, made by a directory or an administrator and never signed in before, is
-    /// taken for the same person. Default: false.
-    pub(super) adopt_users: Option<bool>,
-}
-
-/// Who has `claim` with the value `is`, or with it among its values, has the role.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RoleRule {
-    /// The claim, or the path to it with dots between.
-    pub(super) claim: String,
-    /// The value.
-    pub(super) is: String,
-    /// The role.
-    pub(super) role: Role,
-}
-
-/// Who may sign in; any one entry is enough.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct AllowSignIn {
-    /// Domains of e-mail addresses that the provider says are verified.
-    pub(super) domains: Vec<String>,
-    /// Groups, as the provider calls them.
-    pub(super) groups: Vec<String>,
 }
 
 /// An upstream MCP server: a `command`, or a `url`.
@@ -190,52 +161,6 @@ pub(super) struct Server {
     pub(super) idle_timeout: Option<String>,
     /// A call without an answer for this long is given up, such as `90s`. Default: `5m`.
     pub(super) call_timeout: Option<String>,
-}
-
-/// The credential for a server behind a URL.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ServerAuth {
-    /// No credential.
-    None,
-    /// `Authorization: Bearer …`, the same for every caller.
-    Bearer(SecretText),
-    /// A header with a secret, the same for every caller.
-    Header(HeaderAuth),
-    /// The hub is an OAuth client of the server.
-    Oauth(OauthAuth),
-}
-
-/// A header with a secret.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HeaderAuth {
-    /// The header's name, such as `X-Api-Key`.
-    pub(super) name: String,
-    /// The header's value.
-    pub(super) value: SecretText,
-}
-
-/// How the hub gets access tokens for the server.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct OauthAuth {
-    /// Whose consent a token stands for. Default: `user`.
-    pub(super) per: Option<ConsentOf>,
-    /// The scopes to ask for.
-    pub(super) scopes: Vec<String>,
-}
-
-/// Whose consent a token stands for.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ConsentOf {
-    /// Each caller's own.
-    User,
-    /// One person's, for everybody.
-    Shared,
-    /// The hub's own, by client credentials.
-    Service,
 }
 
 /// A named selection of servers and tools with its own endpoint and its own security.

@@ -1,6 +1,8 @@
 //! From what the file says to what the hub works with: names, addresses and
 //! secrets are checked here, and every fault is collected.
 
+mod auth;
+mod authorization;
 mod command;
 mod http;
 mod profile;
@@ -57,11 +59,13 @@ pub(super) fn resolve(
         secret_key: resolver.secret_key(file.secret_key.as_ref(), &root.key("secret_key")),
         limits: Limits::default(),
         outbound: resolver.outbound(&file.outbound.allow, &root.key("outbound").key("allow")),
+        authorization: resolver.authorization(&file.authorization, &root.key("authorization")),
         ..Config::default()
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);
     config.limits.response_bytes = file.limits.response_bytes.unwrap_or(config.limits.response_bytes);
     resolver.sign_in(&file.sign_in, &mut config);
+    config.oauth_client = resolver.oauth_client(&file.oauth_client, &root.key("oauth_client"));
     resolver.servers(&file.servers, &mut config);
     resolver.profiles(file, &mut config);
     resolver.providers(file);

@@ -8,19 +8,26 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, browser_sessions, changes, keys, sign_in_links, store, teams, users};
+use crate::{
+    Store, audit, authorization, browser_sessions, changes, connections, keys, sign_in_links, store, teams,
+    upstream_clients, upstream_flows, users,
+};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [
         audit::STATEMENTS,
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,
+        connections::STATEMENTS,
         keys::STATEMENTS,
         sign_in_links::STATEMENTS,
         store::STATEMENTS,
         teams::STATEMENTS,
+        upstream_clients::STATEMENTS,
+        upstream_flows::STATEMENTS,
     ];
-    let fixed = fixed.iter().chain(users::STATEMENTS).flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
+    let fixed = fixed.iter().chain(users::STATEMENTS).chain(authorization::STATEMENTS);
+    let fixed = fixed.flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }
 
