@@ -53,6 +53,8 @@ mod scale;
 mod sessions;
 mod sign_in;
 #[cfg(test)]
+mod sign_in_oidc;
+#[cfg(test)]
 mod target;
 #[cfg(test)]
 mod tasks;

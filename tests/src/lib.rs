@@ -9,6 +9,7 @@ pub mod connection;
 pub mod everything;
 pub mod http;
 pub mod hub;
+pub mod identity_provider;
 pub mod mcp_client;
 pub mod message;
 pub mod packages;
