@@ -19,7 +19,7 @@ function signingKey() {
 }
 
 function provider(key) {
-  return new Provider(issuer, {
+  const made = new Provider(issuer, {
     clients: [
       {
         client_id: clientId,
@@ -36,12 +36,15 @@ function provider(key) {
     claims: { openid: ["sub"], profile: ["name", "groups"], email: ["email", "email_verified"] },
     conformIdTokenClaims: !inIdToken,
     features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
-    fetch: (url, options) => globalThis.fetch(url, options),
+    // Its own dispatcher reaches no loopback.
+    fetch: (url, { dispatcher: _, ...options }) => globalThis.fetch(url, options),
     findAccount: async (_context, id) => ({
       accountId: id,
       claims: async () => ({ sub: id, ...people[id] }),
     }),
   });
+  made.on("backchannel.error", (_context, error) => console.log(`back-channel: ${error.message} ${error.cause ?? ""}`));
+  return made;
 }
 
 let current = provider(signingKey()).callback();
