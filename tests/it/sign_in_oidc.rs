@@ -126,7 +126,13 @@ async fn a_sign_out_at_the_provider_ends_the_session_here_and_the_other_way_roun
     company.sign_in(&mut browser, "ann").await?;
     let page = browser.open(&format!("{}/session/end", company.provider.issuer())).await?;
     browser.submit(&page.form("/session/end")?.with("logout", "yes"), "").await?;
-    assert_eq!(browser.open(&company.account()).await?.url.path(), "/login", "{} {}", company.provider.output(), company.hub.output());
+    assert_eq!(
+        browser.open(&company.account()).await?.url.path(),
+        "/login",
+        "{} {}",
+        company.provider.output(),
+        company.hub.output()
+    );
 
     let mut browser = Browser::new();
     let page = company.sign_in(&mut browser, "ann").await?;

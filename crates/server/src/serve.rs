@@ -13,6 +13,7 @@ use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, LoginParts, Sessions};
+use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
@@ -275,6 +276,16 @@ impl Core {
         };
         core.taking().take(config)?;
         Ok(core)
+    }
+
+    /// What a directory provisions through.
+    pub(crate) fn scim(&self, public_url: &Url) -> Arc<Scim> {
+        Arc::new(Scim {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            clock: Arc::new(SystemClock),
+            public_url: public_url.clone(),
+        })
     }
 
     /// What takes over a configuration.
