@@ -342,6 +342,10 @@ impl Taking {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
         self.login.apply(config.sign_in.clone());
+        let with_keys = config.profiles.values().filter(|profile| profile.auth != ProfileAuth::None);
+        self.login.apply_profiles(
+            with_keys.map(|profile| (profile.name.clone(), profile.members.clone())).collect(),
+        );
         self.connections.configure(&hub_config.servers);
         Ok(self.hub.apply(hub_config)?)
     }

@@ -110,9 +110,7 @@ pub(super) async fn create_key(State(login): State<Arc<Login>>, posted: Posted) 
     let profile = wanted.filter(|profile| login.profiles_for(&signed_in).contains(profile));
     let Some(profile) = profile else { return no_such("profile") };
     match login.make_key(&signed_in, &profile, posted.text("name")).await {
-        Ok(secret) => {
-            page(StatusCode::OK, &NewKeyPage { profile: profile.as_str(), key: secret.expose() })
-        }
+        Ok(secret) => page(StatusCode::OK, &NewKeyPage { profile: profile.as_str(), key: secret.expose() }),
         Err(response) => response,
     }
 }
@@ -147,9 +145,8 @@ impl Login {
     /// The profiles for which the person may have a key.
     fn profiles_for(&self, signed_in: &SignedIn) -> Vec<ProfileName> {
         let profiles = self.profiles.load();
-        let admitted = profiles.iter().filter(|(_, members)| {
-            self.people.admits(members.as_ref(), signed_in.user.id)
-        });
+        let admitted =
+            profiles.iter().filter(|(_, members)| self.people.admits(members.as_ref(), signed_in.user.id));
         admitted.map(|(name, _)| name.clone()).collect()
     }
 
@@ -164,7 +161,8 @@ impl Login {
             let link = Some(("Back".to_owned(), "/account".to_owned()));
             return Err(page(StatusCode::CONFLICT, &Notice { title: "No more keys".to_owned(), text, link }));
         }
-        let name: String = name.unwrap_or("unnamed").chars().filter(|character| !character.is_control()).take(100).collect();
+        let name: String =
+            name.unwrap_or("unnamed").chars().filter(|character| !character.is_control()).take(100).collect();
         let wanted = NewKey {
             profile: profile.clone(),
             name,
@@ -185,7 +183,9 @@ fn key_line(key: &ApiKey) -> KeyLine {
         hint: key.hint.clone(),
         profile: key.profile.to_string(),
         until: key.expires_at.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", day_of(end))),
-        used: key.last_used_at.map_or_else(|| "never used".to_owned(), |at| format!("last used {}", day_of(at))),
+        used: key
+            .last_used_at
+            .map_or_else(|| "never used".to_owned(), |at| format!("last used {}", day_of(at))),
     }
 }
 
@@ -201,6 +201,10 @@ fn sign_in_first() -> Response {
 /// What is not there, or not theirs.
 fn no_such(noun: &str) -> Response {
     let link = Some(("Back".to_owned(), "/account".to_owned()));
-    let notice = Notice { title: format!("There is no such {noun}"), text: format!("No {noun} of yours has that name."), link };
+    let notice = Notice {
+        title: format!("There is no such {noun}"),
+        text: format!("No {noun} of yours has that name."),
+        link,
+    };
     page(StatusCode::NOT_FOUND, &notice)
 }

@@ -32,7 +32,7 @@ pub(super) async fn resource_types() -> Response {
             "schema": format!("urn:ietf:params:scim:schemas:core:2.0:{name}"),
         })
     };
-    answer(list(vec![kind("User", "/Users"), kind("Group", "/Groups")])).await
+    answer(list(&[kind("User", "/Users"), kind("Group", "/Groups")])).await
 }
 
 /// `GET /scim/v2/Schemas`: the attributes that have a meaning here; others of
@@ -61,10 +61,10 @@ pub(super) async fn schemas() -> Response {
         attribute("active", "boolean", false),
     ];
     let group = vec![attribute("displayName", "string", true), members];
-    answer(list(vec![schema("User", user), schema("Group", group)])).await
+    answer(list(&[schema("User", user), schema("Group", group)])).await
 }
 
-fn list(resources: Vec<Value>) -> Value {
+fn list(resources: &[Value]) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": resources.len(), "startIndex": 1, "itemsPerPage": resources.len(),
