@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod client;
 mod connect;
 mod demo;
 mod doctor;
@@ -52,6 +53,7 @@ enum Command {
     Import(import::ImportArgs),
     Connect(connect::ConnectArgs),
     Key(key::KeyArgs),
+    Client(client::ClientArgs),
     Server(server::ServerArgs),
     Profile(profile::ProfileArgs),
     Proxy(proxy::ProxyArgs),
@@ -89,6 +91,7 @@ async fn dispatch(command: Command, output: Output) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(&args, output),
         Command::Connect(args) => connect::run(&args, output),
         Command::Key(args) => Box::pin(key::run(args, output)).await,
+        Command::Client(args) => Box::pin(client::run(args, output)).await,
         Command::Server(args) => Box::pin(server::run(args, output)).await,
         Command::Profile(args) => Box::pin(profile::run(args, output)).await,
         Command::Proxy(args) => Box::pin(proxy::run(&args)).await,
