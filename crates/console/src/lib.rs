@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod changes;
+mod hub;
 mod openapi;
 mod profiles;
 mod servers;
@@ -57,6 +58,7 @@ pub struct Route {
 pub fn routes() -> Vec<Route> {
     let route = |method, path, needs, summary, handler| Route { method, path, needs, summary, handler };
     vec![
+        route(Method::GET, "/api/v1/hub", Needs::Read, "The hub itself", get(hub::show)),
         route(
             Method::GET,
             "/api/v1/servers",

@@ -23,7 +23,7 @@ pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use decision::{Action, Decision, Effect, Reason};
 pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
-pub use key::{ApiKey, KeyOwner, TokenHash};
+pub use key::{ApiKey, KeyOwner, PreviousSecret, TokenHash};
 pub use name::{NameError, ProfileName, ServerName, fold};
 pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};

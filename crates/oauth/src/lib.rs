@@ -17,7 +17,8 @@ mod people;
 pub mod resource;
 pub mod server;
 pub mod tokens;
+mod uses;
 
 pub use people::People;
-pub use resource::{Access, Refused, Resource};
+pub use resource::{Refused, Resource};
 pub use tokens::Tokens;

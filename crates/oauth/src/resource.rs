@@ -6,11 +6,10 @@ mod key_ring;
 mod refused;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
-use trunkline_model::{
-    ApiKey, Caller, Clock, KeyOwner, Members, Principal, ProfileAuth, ProfileName, UserId,
-};
+use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Members, Principal, ProfileAuth, ProfileName};
 use trunkline_storage::{Store, StoreError};
 use trunkline_web::Tasks;
 
@@ -20,6 +19,9 @@ use crate::keys;
 use crate::people::People;
 use crate::tokens::{TokenFault, Tokens};
 use key_ring::KeyRing;
+
+/// How old the written time of a key's last use gets, and how often such times are written.
+const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Knows every API key by its hash, and says who a request comes from.
 ///
@@ -33,21 +35,6 @@ pub struct Resource {
     /// None where there is no authorization server: then no token is good.
     tokens: Option<Arc<Tokens>>,
     clock: Arc<dyn Clock>,
-}
-
-/// Whom a profile lets in.
-#[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
-    pub auth: ProfileAuth,
-    /// None means everyone who can sign in.
-    pub members: Option<&'a Members>,
-}
-
-impl From<ProfileAuth> for Access<'_> {
-    /// Everyone who can sign in.
-    fn from(auth: ProfileAuth) -> Self {
-        Self { auth, members: None }
-    }
 }
 
 impl Resource {
@@ -107,10 +94,9 @@ impl Resource {
         &self,
         headers: &HeaderMap,
         profile: &ProfileName,
-        access: impl Into<Access<'_>>,
+        auth: ProfileAuth,
     ) -> Result<Caller, Refused> {
-        let access = access.into();
-        let principal = match (credential::presented(headers)?, access.auth) {
+        let principal = match (credential::presented(headers)?, auth) {
             (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
                 self.token_bearer(presented.text, profile)?
             }
@@ -118,11 +104,6 @@ impl Resource {
             (None, ProfileAuth::None) => Principal::Anonymous,
             (None, ProfileAuth::ApiKey | ProfileAuth::Oauth) => return Err(Refused::Missing),
         };
-        if let Some(user) = user_of(&principal)
-            && !self.people.admits(access.members, user)
-        {
-            return Err(Refused::NotAMember);
-        }
         Ok(caller(principal, profile))
     }
 
@@ -131,6 +112,7 @@ impl Resource {
         if key.profile != *profile {
             return Err(Refused::OtherProfile);
         }
+        self.keys.note_use(key.id);
         Ok(Principal::Key { id: key.id, name: key.name.as_str().into(), owner: key.owner })
     }
 
@@ -172,6 +154,31 @@ impl Resource {
         }
     }
 
+    /// Whether a profile with these members is for this caller. Callers who
+    /// are nobody's, anonymous ones and keys without an owner, are let in by
+    /// the profile itself.
+    pub fn admits(&self, caller: &Caller, members: Option<&Members>) -> bool {
+        match caller.principal() {
+            Principal::Anonymous | Principal::Key { owner: None, .. } => true,
+            Principal::Key { owner: Some(KeyOwner::User(id)), .. }
+            | Principal::User { id, .. }
+            | Principal::Person { id, .. } => self.people.admits(members, *id),
+            Principal::Key { owner: Some(KeyOwner::Team(id)), .. } => self.people.admits_team(members, *id),
+            Principal::Local => false,
+        }
+    }
+
+    /// Writes now and then when keys were last used, until the process stops.
+    pub fn write_uses(self: &Arc<Self>, store: Arc<Store>, tasks: &Tasks) {
+        let resource = Arc::clone(self);
+        tasks.spawn_until_stop(async move {
+            loop {
+                tokio::time::sleep(WRITE_INTERVAL).await;
+                resource.keys.write_uses(&store).await;
+            }
+        });
+    }
+
     async fn live_key(&self, text: &str) -> Result<Arc<ApiKey>, Refused> {
         let hash = keys::hash_if_well_formed(text).ok_or(Refused::Malformed)?;
         let key = match self.keys.known(&hash) {
@@ -181,7 +188,8 @@ impl Resource {
         if key.revoked_at.is_some() {
             return Err(Refused::Revoked);
         }
-        if !key.is_live(self.clock.now()) {
+        let now = self.clock.now();
+        if !key.is_live(now) || !key.is_opened_by(&hash, now) {
             return Err(Refused::Expired);
         }
         if !self.owner_is_enabled(&key) {
@@ -197,16 +205,9 @@ impl Resource {
     fn owner_is_enabled(&self, key: &ApiKey) -> bool {
         match key.owner {
             Some(KeyOwner::User(user)) => self.people.enabled(user).is_some(),
-            Some(KeyOwner::Team(_)) | None => true,
+            Some(KeyOwner::Team(team)) => self.people.team(team).is_some(),
+            None => true,
         }
-    }
-}
-
-/// The user whose membership counts.
-fn user_of(principal: &Principal) -> Option<UserId> {
-    match principal {
-        Principal::User { id, .. } | Principal::Key { owner: Some(KeyOwner::User(id)), .. } => Some(*id),
-        Principal::Anonymous | Principal::Key { .. } | Principal::Person { .. } | Principal::Local => None,
     }
 }
 

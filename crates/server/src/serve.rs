@@ -11,16 +11,16 @@ use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, ProfileAuth, SystemClock};
-use trunkline_oauth::login::Sessions;
+use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::server::AuthorizationServer;
-use trunkline_oauth::{People, Resource, Tokens};
+use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
 use url::Url;
 
-use crate::authorization::HubProfiles;
+use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -118,8 +118,7 @@ impl Running {
             guard: Arc::clone(&core.guard),
             clock: Arc::new(SystemClock),
         };
-        let authorization = core.authorization_server(config, public_url.parse()?)?;
-        let app = router::router(&core.hub, &public_url.parse()?, admin.clone(), &authorization, gate);
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -144,6 +143,14 @@ impl Running {
         for profile in &profiles {
             let (name, auth) = (profile.name(), profile.auth());
             tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+        }
+        match self.core.login.setup_link().await {
+            Ok(Some(link)) => tracing::info!(
+                "there is no user yet; within an hour, make the first owner's account at {}",
+                link.expose()
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "whether there is a user cannot be told"),
         }
         let wants_key = profiles.iter().find(|profile| profile.auth() != ProfileAuth::None);
         if let Some(profile) = wants_key
@@ -174,7 +181,8 @@ pub(crate) struct Core {
     resource: Arc<Resource>,
     people: Arc<People>,
     sessions: Arc<Sessions>,
-    tokens: Arc<Tokens>,
+    pub(crate) login: Arc<Login>,
+    pub(crate) authorization: Arc<AuthorizationServer>,
     outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
@@ -194,24 +202,8 @@ impl Core {
         let journal = data.audit_journal();
         let audit =
             AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
-        let people =
-            People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
-        people.follow_changes(&tasks);
-        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
-            .await
-            .context("the keys that sign access tokens")?;
-        tokens.follow_changes(&tasks);
-        let resource = Resource::load_with_tokens(
-            Arc::clone(&store),
-            Arc::clone(&people),
-            Arc::clone(&tokens),
-            Arc::clone(&clock),
-        )
-        .await
-        .context("reading the API keys")?;
-        resource.follow_changes(&tasks);
-        let sessions =
-            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
+        let Asking { people, tokens, resource, sessions, login } =
+            Asking::load(&store, &clock, &tasks, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let hub = Hub::start(Parts {
             guard: Arc::clone(&guard),
@@ -229,32 +221,36 @@ impl Core {
                 ..Default::default()
             },
             base_environment: base_environment(),
-            public_url,
+            public_url: public_url.clone(),
             tasks: tasks.clone(),
         });
         hub.apply(hub_config(config))?;
         let outbound = Outbound::new(config.outbound.clone())?;
-        Ok(Self { hub, guard, resource, people, sessions, tokens, outbound, tasks, audit, store })
-    }
-
-    /// Starts the authorization server of the hub at `public_url`.
-    fn authorization_server(
-        &self,
-        config: &Config,
-        public_url: Url,
-    ) -> anyhow::Result<Arc<AuthorizationServer>> {
-        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
-            store: Arc::clone(&self.store),
-            people: Arc::clone(&self.people),
-            sessions: Arc::clone(&self.sessions),
-            tokens: Arc::clone(&self.tokens),
-            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
-            outbound: self.outbound.clone(),
+        let authorization = AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&store),
+            people: Arc::clone(&people),
+            sessions: Arc::clone(&sessions),
+            tokens,
+            profiles: Arc::new(HubProfiles(Arc::clone(&hub))),
+            outbound: outbound.clone(),
             clock: Arc::new(SystemClock),
-            tasks: self.tasks.clone(),
+            tasks: tasks.clone(),
             public_url,
             settings: config.authorization.clone(),
-        })?)
+        })?;
+        Ok(Self {
+            hub,
+            guard,
+            resource,
+            people,
+            sessions,
+            login,
+            authorization,
+            outbound,
+            tasks,
+            audit,
+            store,
+        })
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -140,13 +140,20 @@ impl<'a> Changes<'a> {
 
 impl Watcher {
     /// Raises the counter within `work`, commits, and tells this process.
-    pub(crate) async fn commit(&self, mut work: Work, topic: Topic) -> Result<i64, sqlx::Error> {
+    pub(crate) async fn commit(&self, work: Work, topic: Topic) -> Result<i64, sqlx::Error> {
+        self.commit_on(work, &[topic]).await
+    }
+
+    /// As [`commit`](Self::commit), for work that concerns several topics.
+    pub(crate) async fn commit_on(&self, mut work: Work, topics: &[Topic]) -> Result<i64, sqlx::Error> {
         let version: i64 =
             within!(&mut work, connection => sqlx::query_scalar(RAISE).fetch_one(connection).await)?;
-        within!(&mut work, connection => {
-            sqlx::query(MARK).bind(topic.as_str()).bind(version).execute(connection).await?;
-        });
-        work.notify(topic.as_str()).await?;
+        for topic in topics {
+            within!(&mut work, connection => {
+                sqlx::query(MARK).bind(topic.as_str()).bind(version).execute(connection).await?;
+            });
+            work.notify(topic.as_str()).await?;
+        }
         work.commit().await?;
         self.hear(version);
         Ok(version)

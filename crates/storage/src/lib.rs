@@ -22,7 +22,9 @@ mod journal;
 mod key_file;
 mod keys;
 mod migration;
+mod sign_in_links;
 mod store;
+mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod users;
@@ -32,11 +34,13 @@ mod vault;
 mod conformance;
 
 pub use audit::{Audit, AuditRow};
-pub use browser_sessions::BrowserSessions;
+pub use browser_sessions::{BrowserSessions, IssuerSession};
 pub use changes::{Changes, Topic};
 pub use error::{OpenError, StoreError};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
+pub use sign_in_links::{LinkFor, SignInLinks};
 pub use store::{Location, Store, StoreOptions, VaultKey};
-pub use users::Users;
+pub use teams::Teams;
+pub use users::{Changed, DirectoryGroup, Identity, IdentityOwner, UserChange, Users};
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

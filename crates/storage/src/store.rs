@@ -18,6 +18,8 @@ use crate::changes::{Changes, Watcher};
 use crate::database::{Database, Work, within};
 use crate::error::{OpenError, StoreError};
 use crate::keys::Keys;
+use crate::sign_in_links::SignInLinks;
+use crate::teams::Teams;
 use crate::users::Users;
 use crate::vault::{Vault, VaultError};
 use crate::{key_file, migration};
@@ -113,6 +115,16 @@ impl Store {
     /// Who is signed in, in which browser.
     pub fn browser_sessions(&self) -> BrowserSessions<'_> {
         BrowserSessions::new(&self.database, &self.watcher)
+    }
+
+    /// Teams of users.
+    pub fn teams(&self) -> Teams<'_> {
+        Teams::new(&self.database, &self.watcher)
+    }
+
+    /// Links that sign somebody in, once.
+    pub fn sign_in_links(&self) -> SignInLinks<'_> {
+        SignInLinks::new(&self.database, &self.watcher)
     }
 
     /// The audit trail.

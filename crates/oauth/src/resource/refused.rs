@@ -36,8 +36,8 @@ pub enum Refused {
     TokenRevoked,
     #[error("This access token is for another profile. Sign in at the endpoint of this one.")]
     TokenOfOtherProfile,
-    #[error("This user is not a member of this profile. Ask an administrator of the hub.")]
-    NotAMember,
+    #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
+    NotMember,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -59,7 +59,7 @@ impl Refused {
             | Self::TokenRevoked
             | Self::TokenOfOtherProfile => StatusCode::UNAUTHORIZED,
             // RFC 6750 section 3.1: signing in again would not help.
-            Self::NotAMember => StatusCode::FORBIDDEN,
+            Self::NotMember => StatusCode::FORBIDDEN,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -69,6 +69,7 @@ impl Refused {
     pub fn reason(self) -> Reason {
         match self {
             Self::OtherProfile | Self::TokenOfOtherProfile => Reason::OtherProfile,
+            Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
             | Self::Malformed
@@ -79,7 +80,6 @@ impl Refused {
             | Self::TokenNotOurs
             | Self::TokenExpired
             | Self::TokenRevoked
-            | Self::NotAMember
             | Self::Unavailable => Reason::NotAuthenticated,
         }
     }
@@ -103,7 +103,7 @@ impl Refused {
             | Self::TokenExpired
             | Self::TokenRevoked
             | Self::TokenOfOtherProfile => Some("invalid_token"),
-            Self::NotAMember | Self::Unavailable => return None,
+            Self::NotMember | Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(3);
         match resource_metadata {
@@ -140,7 +140,7 @@ mod tests {
         Refused::TokenExpired,
         Refused::TokenRevoked,
         Refused::TokenOfOtherProfile,
-        Refused::NotAMember,
+        Refused::NotMember,
         Refused::Unavailable,
     ];
 
@@ -174,6 +174,7 @@ mod tests {
     fn a_key_that_may_be_good_is_not_called_bad() {
         assert_eq!(Refused::Unavailable.challenge(Some("https://h/m")), None);
         assert_eq!(Refused::Unavailable.status(), 503);
+        assert_eq!((Refused::NotMember.challenge(None), Refused::NotMember.status().as_u16()), (None, 403));
     }
 
     #[test]

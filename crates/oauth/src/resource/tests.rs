@@ -81,6 +81,8 @@ fn key(seed: u64) -> (Secret, ApiKey) {
         owner: None,
         created_at: NOW,
         expires_at: None,
+        last_used_at: None,
+        previous: None,
         revoked_at: None,
     };
     (minted.key, key)

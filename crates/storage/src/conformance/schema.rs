@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
-use crate::{Store, audit, authorization, browser_sessions, changes, keys, store, users};
+use crate::{
+    Store, audit, authorization, browser_sessions, changes, keys, sign_in_links, store, teams, users,
+};
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [
@@ -16,11 +18,12 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,
         keys::STATEMENTS,
+        sign_in_links::STATEMENTS,
         store::STATEMENTS,
-        users::STATEMENTS,
+        teams::STATEMENTS,
     ];
-    let fixed =
-        fixed.iter().chain(authorization::STATEMENTS).flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
+    let fixed = fixed.iter().chain(users::STATEMENTS).chain(authorization::STATEMENTS);
+    let fixed = fixed.flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }
 
