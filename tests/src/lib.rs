@@ -22,3 +22,4 @@ pub mod scripted_messages;
 pub mod scripted_responses;
 pub mod sse_client;
 pub mod stdio_client;
+pub mod suite_authorization;

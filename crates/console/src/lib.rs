@@ -8,19 +8,22 @@
 mod access;
 mod audit;
 mod changes;
+mod connections;
 mod hub;
 mod openapi;
 mod profiles;
 mod servers;
+mod upstream_clients;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use http::Method;
 use trunkline_mcp_hub::Hub;
 use trunkline_model::Clock;
+use trunkline_oauth::client::Connections;
 use trunkline_oauth::login::Sessions;
 use trunkline_oauth::{People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
@@ -36,6 +39,8 @@ pub struct Admin {
     pub resource: Arc<Resource>,
     pub people: Arc<People>,
     pub sessions: Arc<Sessions>,
+    /// The hub as an OAuth client of upstream servers.
+    pub connections: Arc<Connections>,
     pub guard: Arc<Guard>,
     pub audit: AuditLog,
     pub clock: Arc<dyn Clock>,
@@ -94,6 +99,79 @@ pub fn routes() -> Vec<Route> {
             Needs::Operate,
             "Bring every event into the database",
             post(audit::flush),
+        ),
+    ]
+    .into_iter()
+    .chain(of_connections())
+    .collect()
+}
+
+/// Those of connections to upstream servers.
+fn of_connections() -> Vec<Route> {
+    let route = |method, path, needs, summary, handler| Route { method, path, needs, summary, handler };
+    vec![
+        route(
+            Method::GET,
+            "/api/v1/connections",
+            Needs::SignedIn,
+            "Grants at upstream servers",
+            get(connections::list),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/connections/{server}/connect",
+            Needs::Operate,
+            "A link that begins a consent",
+            post(connections::connect),
+        ),
+        route(
+            Method::DELETE,
+            "/api/v1/connections/{server}/{owner}",
+            Needs::SignedIn,
+            "End a grant at an upstream server",
+            delete(connections::disconnect),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/upstream-clients",
+            Needs::Read,
+            "The clients that the hub is at authorization servers",
+            get(upstream_clients::list),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/upstream-clients/{server}/rotate",
+            Needs::Operate,
+            "Give a client a new secret",
+            post(upstream_clients::rotate),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/upstream-clients/{server}/register",
+            Needs::Operate,
+            "Register a client anew",
+            post(upstream_clients::register),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/upstream-clients/{server}/pause",
+            Needs::Operate,
+            "Stop the use of a client",
+            post(upstream_clients::pause),
+        ),
+        route(
+            Method::POST,
+            "/api/v1/upstream-clients/{server}/resume",
+            Needs::Operate,
+            "Use a paused client again",
+            post(upstream_clients::resume),
+        ),
+        route(
+            Method::DELETE,
+            "/api/v1/upstream-clients/{server}",
+            Needs::Operate,
+            "Remove a client and revoke its grants",
+            delete(upstream_clients::delete),
         ),
     ]
 }

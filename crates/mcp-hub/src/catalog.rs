@@ -85,7 +85,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use trunkline_model::{Clock, Endpoint, ServerName};
+use trunkline_model::{Clock, Endpoint, Identity, ServerName};
 use trunkline_profiles::{Guard, Permit};
 use trunkline_web::Tasks;
 
@@ -163,6 +163,25 @@ impl Catalog {
     pub(crate) fn changed(self: &Arc<Self>, key: &InstanceKey) {
         let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         if let Some(cell) = known {
+            cell.mark_stale();
+            self.refresh(&cell);
+        }
+    }
+
+    /// Asks again for what `server` lists to those whom `concerned` names: they
+    /// have come to see it with other eyes.
+    pub(crate) fn ask_again(
+        self: &Arc<Self>,
+        server: &ServerName,
+        concerned: impl Fn(Option<&Identity>) -> bool,
+    ) {
+        let known: Vec<_> = {
+            let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted =
+                |cell: &&Arc<ListCell>| cell.key.server == *server && concerned(cell.key.scope.identity());
+            cells.values().filter(wanted).cloned().collect()
+        };
+        for cell in known {
             cell.mark_stale();
             self.refresh(&cell);
         }

@@ -1,5 +1,6 @@
 //! The hub: profiles, servers, sessions and the catalogue between them.
 
+mod connected;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod follow;
@@ -19,6 +20,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use trunkline_model::{Clock, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec};
+use trunkline_oauth::client::Connections;
 use trunkline_oauth::metadata::protected_resource_url;
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{EffectiveProfile, Guard, ProfileError};
@@ -67,6 +69,8 @@ pub struct Parts {
     pub session_sealer: Sealer,
     /// Seals what servers want to get back from clients, and ids of tasks.
     pub state_sealer: Sealer,
+    /// Gives credentials of authorization servers; without it such servers wait for consent.
+    pub connections: Option<Arc<Connections>>,
     pub clock: Arc<dyn Clock>,
     pub egress: Egress,
     pub limits: Limits,
@@ -127,6 +131,7 @@ impl Hub {
         let upstreams = Upstreams::new(pool::Parts {
             clock: Arc::clone(&parts.clock),
             egress: parts.egress,
+            connections: parts.connections.clone(),
             limits: parts.upstream_limits,
             base_environment: parts.base_environment,
             events,
@@ -158,7 +163,7 @@ impl Hub {
             listings: Arc::default(),
             public_url: parts.public_url,
         });
-        hub.run(arriving, changes);
+        hub.run(arriving, changes, parts.connections.as_ref());
         hub
     }
 
@@ -166,10 +171,15 @@ impl Hub {
         self: &Arc<Self>,
         arriving: mpsc::Receiver<(InstanceKey, ServerEvent)>,
         changes: mpsc::Receiver<ListChanged>,
+        connections: Option<&Arc<Connections>>,
     ) {
         self.tasks.spawn_until_stop(follow::hear(Arc::clone(self), arriving));
         self.tasks.spawn_until_stop(follow::tell(Arc::clone(self), changes));
         self.tasks.spawn_until_stop(follow::sweep(Arc::clone(self)));
+        if let Some(connections) = connections {
+            let changes = connections.subscribe();
+            self.tasks.spawn_until_stop(connected::follow(Arc::clone(self), changes));
+        }
     }
 
     /// Takes over a new catalogue and new profiles: all of it or nothing.

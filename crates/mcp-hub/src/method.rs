@@ -5,6 +5,7 @@ mod call;
 mod capability;
 mod complete;
 mod conclude;
+mod consent;
 mod extension;
 mod follow_tasks;
 mod forward;

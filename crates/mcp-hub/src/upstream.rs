@@ -74,6 +74,14 @@ impl Scope {
         matches!(self, Self::Identity(identity, _) if *identity == Identity::hub())
     }
 
+    /// Whom it serves; none when it is everybody.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Everybody => None,
+            Self::Identity(identity, _) | Self::Session(identity, ..) => Some(identity),
+        }
+    }
+
     /// What the server is told that it may ask for. Whom everybody shares may
     /// ask nobody: it could not be known who answers.
     pub(crate) fn offer(&self) -> &str {
@@ -312,8 +320,13 @@ pub enum UpstreamError {
     #[error("server {server} did not complete the MCP handshake: {reason}")]
     Handshake { server: ServerName, reason: String },
     /// The server wants a credential that the hub does not have.
-    #[error("server {server} needs sign-in: {reason}")]
-    NeedsConsent { server: ServerName, reason: String },
+    #[error("server {server} needs sign-in: {reason}{}", at(link.as_deref()))]
+    NeedsConsent {
+        server: ServerName,
+        reason: String,
+        /// Where a person connects it; none where nobody can.
+        link: Option<String>,
+    },
     /// The server no longer knows our session; nothing was executed.
     #[error("the server has forgotten the session")]
     SessionLost,
@@ -332,6 +345,11 @@ pub enum UpstreamError {
     /// No answer in time.
     #[error("the server did not answer within {seconds} s")]
     TimedOut { seconds: u64 },
+}
+
+/// Where a person can do something about it, in words.
+fn at(link: Option<&str>) -> String {
+    link.map(|link| format!("; connect it at {link}")).unwrap_or_default()
 }
 
 /// Bounds how long something asked of a server may take.

@@ -8,6 +8,7 @@ mod audit;
 mod authorization;
 mod caller;
 mod clock;
+mod connection;
 mod decision;
 mod id;
 mod key;
@@ -16,11 +17,16 @@ mod people;
 mod profile;
 mod secret;
 mod server;
+mod server_auth;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
 pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use connection::{
+    Connection, ConnectionDetail, ConnectionOwner, ConnectionState, RegisteredBy, UpstreamClient,
+    UpstreamClientDetail,
+};
 pub use decision::{Action, Decision, Effect, Reason};
 pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
 pub use key::{ApiKey, KeyOwner, PreviousSecret, TokenHash};
@@ -28,4 +34,7 @@ pub use name::{NameError, ProfileName, ServerName, fold};
 pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
 pub use secret::Secret;
-pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerAuth, ServerSpec};
+pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};
+pub use server_auth::{
+    ClientAuthMethod, ConsentOf, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth, RegistrationBy, ServerAuth,
+};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Secret, ServerName};
+use crate::{Secret, ServerAuth, ServerName};
 
 /// Everything the hub needs to reach one upstream server.
 #[derive(Debug, Clone)]
@@ -51,18 +51,6 @@ pub struct HttpEndpoint {
     pub transport: HttpTransport,
     pub headers: Vec<(String, Secret)>,
     pub auth: ServerAuth,
-}
-
-/// The credential of a server behind a URL.
-#[derive(Debug, Clone, Default)]
-pub enum ServerAuth {
-    #[default]
-    None,
-    /// `Authorization: Bearer …`, the same for every caller.
-    Bearer(Secret),
-    /// The hub is an OAuth client of the server. Until a caller's consent
-    /// exists, the server is in the state "needs consent".
-    OAuth { scopes: Vec<String> },
 }
 
 /// Which HTTP transport of MCP the server speaks.

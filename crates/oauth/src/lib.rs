@@ -5,9 +5,11 @@
 //!   in front of a browser.
 //! - [`Resource`] is the protected resource of OAuth: the one place that
 //!   makes a caller, from credentials alone.
+//! - [`client`] is the hub as a client of upstream servers' authorization servers.
 //! - [`page`] renders what a person sees.
 //! - [`metadata`] tells clients which authorization server to ask.
 
+pub mod client;
 pub mod keys;
 pub mod login;
 pub mod metadata;

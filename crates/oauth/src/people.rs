@@ -68,16 +68,16 @@ impl People {
         self.user(id).filter(|user| user.disabled_at.is_none())
     }
 
+    /// The team with this id.
+    pub fn team(&self, id: TeamId) -> Option<Arc<Team>> {
+        self.directory.get().teams.get(&id).cloned()
+    }
+
     /// The enabled user who signs in with `login`.
     pub fn by_login(&self, login: &str) -> Option<Arc<User>> {
         let known = self.directory.get();
         let user = known.users.values().find(|user| user.login.eq_ignore_ascii_case(login))?;
         user.disabled_at.is_none().then(|| Arc::clone(user))
-    }
-
-    /// The team with this id.
-    pub fn team(&self, id: TeamId) -> Option<Arc<Team>> {
-        self.directory.get().teams.get(&id).cloned()
     }
 
     /// Whether an enabled user may use a profile with these members.

@@ -37,6 +37,21 @@ pub struct Resource {
     clock: Arc<dyn Clock>,
 }
 
+/// Whom a profile lets in.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub auth: ProfileAuth,
+    /// None means everyone who can sign in.
+    pub members: Option<&'a Members>,
+}
+
+impl From<ProfileAuth> for Access<'_> {
+    /// Everyone who can sign in.
+    fn from(auth: ProfileAuth) -> Self {
+        Self { auth, members: None }
+    }
+}
+
 impl Resource {
     /// Reads all keys.
     ///
@@ -94,9 +109,10 @@ impl Resource {
         &self,
         headers: &HeaderMap,
         profile: &ProfileName,
-        auth: ProfileAuth,
+        access: impl Into<Access<'_>>,
     ) -> Result<Caller, Refused> {
-        let principal = match (credential::presented(headers)?, auth) {
+        let access = access.into();
+        let principal = match (credential::presented(headers)?, access.auth) {
             (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
                 self.token_bearer(presented.text, profile)?
             }
@@ -104,6 +120,9 @@ impl Resource {
             (None, ProfileAuth::None) => Principal::Anonymous,
             (None, ProfileAuth::ApiKey | ProfileAuth::Oauth) => return Err(Refused::Missing),
         };
+        if !self.admits(&principal, access.members) {
+            return Err(Refused::NotMember);
+        }
         Ok(caller(principal, profile))
     }
 
@@ -157,8 +176,8 @@ impl Resource {
     /// Whether a profile with these members is for this caller. Callers who
     /// are nobody's, anonymous ones and keys without an owner, are let in by
     /// the profile itself.
-    pub fn admits(&self, caller: &Caller, members: Option<&Members>) -> bool {
-        match caller.principal() {
+    pub fn admits(&self, principal: &Principal, members: Option<&Members>) -> bool {
+        match principal {
             Principal::Anonymous | Principal::Key { owner: None, .. } => true,
             Principal::Key { owner: Some(KeyOwner::User(id)), .. }
             | Principal::User { id, .. }

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod client;
 mod connect;
+mod connection;
 mod demo;
 mod doctor;
 mod hub_args;
@@ -59,6 +60,7 @@ enum Command {
     User(user::UserArgs),
     Team(team::TeamArgs),
     Login(login::LoginArgs),
+    Connection(connection::ConnectionArgs),
     Key(key::KeyArgs),
     Client(client::ClientArgs),
     Server(server::ServerArgs),
@@ -100,6 +102,7 @@ async fn dispatch(command: Command, output: Output) -> anyhow::Result<Outcome> {
         Command::User(args) => Box::pin(user::run(args, output)).await,
         Command::Team(args) => Box::pin(team::run(args, output)).await,
         Command::Login(args) => Box::pin(login::run(args, output)).await,
+        Command::Connection(args) => Box::pin(connection::run(args, output)).await,
         Command::Key(args) => Box::pin(key::run(args, output)).await,
         Command::Client(args) => Box::pin(client::run(args, output)).await,
         Command::Server(args) => Box::pin(server::run(args, output)).await,

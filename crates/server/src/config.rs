@@ -56,6 +56,7 @@ pub struct Config {
     /// The key that seals secrets, 32 bytes in Base64; none means the key file in the data directory.
     pub secret_key: Option<Secret>,
     pub limits: Limits,
+    pub oauth_client: OauthClient,
     /// What URLs may lead to that others name.
     pub outbound: OutboundPolicy,
     /// What the operator decides about clients that sign in.
@@ -86,12 +87,22 @@ impl Default for Limits {
     }
 }
 
+/// How the hub presents itself to authorization servers of upstream servers.
+#[derive(Debug, Clone, Default)]
+pub struct OauthClient {
+    /// In place of the document that the hub serves.
+    pub metadata_url: Option<Url>,
+    /// In place of the hub's own callback.
+    pub redirect_url: Option<Url>,
+}
+
 impl Default for Config {
     /// What an empty file says.
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
             public_url: None,
+            oauth_client: OauthClient::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             unauthenticated_network: false,

@@ -153,12 +153,35 @@ impl Control {
         }
     }
 
+    /// The hub that runs on `data`.
+    ///
+    /// # Errors
+    /// There is none, or its socket cannot be opened.
+    pub(crate) async fn running(data: &DataDir) -> anyhow::Result<Self> {
+        let found = Self::connect(data).await?;
+        found.with_context(|| {
+            format!("no hub runs on {}; start it with `trunkline serve`", data.path().display())
+        })
+    }
+
     /// Asks for `path` and reads the JSON of the answer.
     ///
     /// # Errors
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
-        let (status, body) = self.within_patience(http::Method::GET, path).await?;
+        self.ask(http::Method::GET, path).await
+    }
+
+    /// Sends a request without a body and reads the JSON of the answer.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        self,
+        method: http::Method,
+        path: &str,
+    ) -> anyhow::Result<T> {
+        let (status, body) = self.within_patience(method, path).await?;
         if !status.is_success() {
             return Err(refusal(status, &body, path));
         }
@@ -183,7 +206,15 @@ impl Control {
     }
 
     async fn post(self, path: &str) -> anyhow::Result<()> {
-        let (status, body) = self.within_patience(http::Method::POST, path).await?;
+        self.tell(http::Method::POST, path).await
+    }
+
+    /// Sends a request without a body; whatever a good answer says is left.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn tell(self, method: http::Method, path: &str) -> anyhow::Result<()> {
+        let (status, body) = self.within_patience(method, path).await?;
         if status.is_success() { Ok(()) } else { Err(refusal(status, &body, path)) }
     }
 

@@ -11,7 +11,9 @@ use axum::{Json, Router};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::Hub;
 use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
+use trunkline_oauth::client::Pages;
 use trunkline_oauth::metadata::protected_resource;
+use trunkline_oauth::server::AuthorizationServer;
 use trunkline_profiles::{Guard, RefusedRequest};
 use trunkline_web::gate::GateRefusal;
 use trunkline_web::{Gate, Problem, RequestId};
@@ -35,18 +37,26 @@ struct WellKnown {
 }
 
 /// The routes, behind the checks that every request passes.
-pub(crate) fn router(core: &Core, public_url: &Url, admin: Admin, gate: Gate) -> Router {
+pub(crate) fn router(
+    core: &Core,
+    public_url: &Url,
+    admin: Admin,
+    authorization: &Arc<AuthorizationServer>,
+    gate: Gate,
+) -> Router {
     let hub = &core.hub;
     let clock = Arc::clone(&admin.clock);
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
+    let pages = Pages { connections: Arc::clone(&admin.connections), sessions: Arc::clone(&admin.sessions) };
     let router = Router::new()
         .route("/", get(async || GREETING))
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         .merge(trunkline_oauth::page::router())
-        .merge(core.authorization.router())
         .merge(trunkline_oauth::login::router(Arc::clone(&core.login)))
+        .merge(authorization.router())
+        .merge(trunkline_oauth::client::routes(pages))
         .merge(trunkline_console::router(admin, Door::Listener))
         .fallback(nothing_here);
     let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));

@@ -10,14 +10,15 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
-use trunkline_model::{Clock, ProfileAuth, SystemClock};
+use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
+use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::server::AuthorizationServer;
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
-use trunkline_web::{Egress, Gate, Limits, Outbound, Tasks};
+use trunkline_web::{Egress, Gate, Limits, Outbound, OutboundPolicy, Tasks};
 use url::Url;
 
 use crate::asking::{Asking, HubProfiles};
@@ -116,9 +117,11 @@ impl Running {
             people: Arc::clone(&core.people),
             sessions: Arc::clone(&core.sessions),
             guard: Arc::clone(&core.guard),
+            connections: Arc::clone(&core.connections),
             clock: Arc::new(SystemClock),
         };
-        let app = router::router(&core, &public_url.parse()?, admin.clone(), gate);
+        let authorization = core.authorization_server(config, public_url.parse()?)?;
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -130,8 +133,8 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let hub = Arc::clone(&core.hub);
-            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, hub));
+            let taking = core.taking();
+            core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, taking));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
     }
@@ -182,7 +185,9 @@ pub(crate) struct Core {
     people: Arc<People>,
     sessions: Arc<Sessions>,
     pub(crate) login: Arc<Login>,
-    pub(crate) authorization: Arc<AuthorizationServer>,
+    tokens: Arc<Tokens>,
+    connections: Arc<Connections>,
+    outbound: Outbound,
     tasks: Tasks,
     audit: AuditLog,
     store: Arc<Store>,
@@ -204,7 +209,11 @@ impl Core {
         let Asking { people, tokens, resource, sessions, login } =
             Asking::load(&store, &clock, &tasks, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
+        let outbound = Outbound::new(outbound_policy(config))?;
+        let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
+        connections.run(&tasks);
         let hub = Hub::start(Parts {
+            connections: Some(Arc::clone(&connections)),
             guard: Arc::clone(&guard),
             resource: Arc::clone(&resource),
             session_sealer: store.vault().sealer("mcp-session")?,
@@ -220,36 +229,54 @@ impl Core {
                 ..Default::default()
             },
             base_environment: base_environment(),
-            public_url: public_url.clone(),
+            public_url,
             tasks: tasks.clone(),
         });
-        hub.apply(hub_config(config))?;
-        let outbound = Outbound::new(config.outbound.clone())?;
-        let authorization = AuthorizationServer::start(trunkline_oauth::server::Parts {
-            store: Arc::clone(&store),
-            people: Arc::clone(&people),
-            sessions: Arc::clone(&sessions),
-            tokens,
-            profiles: Arc::new(HubProfiles(Arc::clone(&hub))),
-            outbound,
-            clock: Arc::new(SystemClock),
-            tasks: tasks.clone(),
-            public_url,
-            settings: config.authorization.clone(),
-        })?;
-        Ok(Self {
+        let core = Self {
             hub,
             guard,
             resource,
             people,
             sessions,
             login,
-            authorization,
+            tokens,
+            connections,
             outbound,
             tasks,
             audit,
             store,
-        })
+        };
+        core.taking().take(config)?;
+        Ok(core)
+    }
+
+    /// What takes over a configuration.
+    fn taking(&self) -> Taking {
+        Taking {
+            hub: Arc::clone(&self.hub),
+            connections: Arc::clone(&self.connections),
+            outbound: self.outbound.clone(),
+        }
+    }
+
+    /// Starts the authorization server of the hub at `public_url`.
+    fn authorization_server(
+        &self,
+        config: &Config,
+        public_url: Url,
+    ) -> anyhow::Result<Arc<AuthorizationServer>> {
+        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            tokens: Arc::clone(&self.tokens),
+            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
+            outbound: self.outbound.clone(),
+            clock: Arc::new(SystemClock),
+            tasks: self.tasks.clone(),
+            public_url,
+            settings: config.authorization.clone(),
+        })?)
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.
@@ -261,6 +288,60 @@ impl Core {
         self.audit.close().await;
         self.store.close().await;
     }
+}
+
+/// Whatever a configuration changes, at the start and on reload.
+struct Taking {
+    hub: Arc<Hub>,
+    connections: Arc<Connections>,
+    outbound: Outbound,
+}
+
+impl Taking {
+    fn take(&self, config: &Config) -> anyhow::Result<()> {
+        self.outbound.set_policy(outbound_policy(config))?;
+        let hub_config = hub_config(config);
+        self.connections.configure(&hub_config.servers);
+        Ok(self.hub.apply(hub_config)?)
+    }
+}
+
+/// What the operator has opened, besides the hosts of what is configured.
+fn outbound_policy(config: &Config) -> OutboundPolicy {
+    let mut policy = config.outbound.clone();
+    for spec in config.servers.values() {
+        let Endpoint::Http(endpoint) = &spec.endpoint else { continue };
+        let named = match &endpoint.auth {
+            ServerAuth::None | ServerAuth::Bearer(_) => continue,
+            ServerAuth::OAuth(_) => None,
+            ServerAuth::Exchange(exchange) => Some(&exchange.token_endpoint),
+            ServerAuth::IdJag(jag) => Some(&jag.idp.token_endpoint),
+        };
+        for url in std::iter::once(&endpoint.url).chain(named).filter_map(|url| Url::parse(url).ok()) {
+            policy.open_host_of(&url);
+        }
+    }
+    policy
+}
+
+/// The hub as an OAuth client of upstream servers.
+async fn connections(
+    config: &Config,
+    store: &Arc<Store>,
+    clock: &Arc<dyn Clock>,
+    outbound: &Outbound,
+    public_url: &Url,
+) -> anyhow::Result<Arc<Connections>> {
+    let ours = &config.oauth_client;
+    let parts = client::Parts {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        transport: Arc::new(outbound.clone()),
+        presence: Presence::new(public_url, ours.metadata_url.as_ref(), ours.redirect_url.as_ref()),
+        holder: uuid::Uuid::now_v7().to_string(),
+        random: rand::make_rng(),
+    };
+    Connections::load(parts).await.context("reading the connections")
 }
 
 /// What the hub takes over from a configuration, at the start and on reload.
@@ -306,11 +387,11 @@ fn control_listener(path: &Path) -> anyhow::Result<UnixListener> {
 
 /// Takes over each new state of the configuration file; a broken one has been
 /// reported, and what runs goes on.
-async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, hub: Arc<Hub>) {
+async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking: Taking) {
     let take_over = move |loaded: Result<Config, config::ConfigErrors>| {
         if let Ok(config) = loaded {
-            match hub.apply(hub_config(&config)) {
-                Ok(()) => hub.warm(),
+            match taking.take(&config) {
+                Ok(()) => taking.hub.warm(),
                 Err(error) => tracing::error!(%error, "the configuration is not taken over"),
             }
         }

@@ -39,6 +39,8 @@ pub enum Topic {
     Grants,
     /// A key that signs access tokens was added.
     SigningKeys,
+    /// Connections to upstream servers, or the clients they stand on.
+    Connections,
 }
 
 /// The counter of changes.
@@ -61,7 +63,8 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 5] = [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys];
+    const ALL: [Self; 6] =
+        [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys, Self::Connections];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -70,6 +73,7 @@ impl Topic {
             Self::Configuration => "configuration",
             Self::Grants => "grants",
             Self::SigningKeys => "signing_keys",
+            Self::Connections => "connections",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod authorization;
 mod changes;
+mod connections;
 mod journal;
 mod keys;
 mod open;

@@ -15,11 +15,14 @@ use crate::authorization::{
 };
 use crate::browser_sessions::BrowserSessions;
 use crate::changes::{Changes, Watcher};
+use crate::connections::Connections;
 use crate::database::{Database, Work, within};
 use crate::error::{OpenError, StoreError};
 use crate::keys::Keys;
 use crate::sign_in_links::SignInLinks;
 use crate::teams::Teams;
+use crate::upstream_clients::UpstreamClients;
+use crate::upstream_flows::UpstreamFlows;
 use crate::users::Users;
 use crate::vault::{Vault, VaultError};
 use crate::{key_file, migration};
@@ -105,6 +108,21 @@ impl Store {
     /// API keys.
     pub fn keys(&self) -> Keys<'_> {
         Keys::new(&self.database, &self.watcher)
+    }
+
+    /// Grants at upstream servers.
+    pub fn connections(&self) -> Connections<'_> {
+        Connections::new(&self.database, &self.watcher)
+    }
+
+    /// The clients that the hub is at the authorization servers of upstream servers.
+    pub fn upstream_clients(&self) -> UpstreamClients<'_> {
+        UpstreamClients::new(&self.database, &self.watcher)
+    }
+
+    /// Consents at upstream servers that have begun.
+    pub fn upstream_flows(&self) -> UpstreamFlows<'_> {
+        UpstreamFlows::new(&self.database)
     }
 
     /// People and service accounts.

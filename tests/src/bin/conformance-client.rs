@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use trunkline_tests::conformance_user::{ASKABLE, User};
 use trunkline_tests::hub::TestHub;
+use trunkline_tests::suite_authorization;
 
 /// `legacy` or `modern`.
 const ERA: &str = "TRUNKLINE_CLIENT_ERA";
@@ -28,6 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[tokio::main]
 async fn main() -> Result<()> {
     let server = std::env::args().nth(1).context("the first argument is the server's URL")?;
+    let scenario = variable(SCENARIO)?;
+    if scenario.starts_with("auth/") {
+        let context = std::env::var(CONTEXT).unwrap_or_default();
+        return suite_authorization::play(&server, &scenario, &context).await;
+    }
     let hub = TestHub::start(&format!(
         "servers:\n  scripted: {{ url: {server:?} }}\nprofiles:\n  \
          {PROFILE}: {{ auth: none, servers: {{ scripted: {{ prefix: \"\" }} }} }}\n"

@@ -10,7 +10,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use trunkline_model::{Endpoint, Identity, ServerAuth, ServerName, ServerSpec};
+use trunkline_model::{ConsentOf, Endpoint, Identity, ServerAuth, ServerName, ServerSpec};
 
 use super::cell::{ListCell, Phase};
 use super::lists::ServerLists;
@@ -122,9 +122,9 @@ fn is_same_for_all(spec: &ServerSpec) -> bool {
     match &spec.endpoint {
         Endpoint::Stdio(_) => true,
         Endpoint::Http(endpoint) => match &endpoint.auth {
-            ServerAuth::None | ServerAuth::Bearer(_) => true,
+            ServerAuth::None | ServerAuth::Bearer(_) | ServerAuth::Exchange(_) | ServerAuth::IdJag(_) => true,
             // What one consent shows, another may not.
-            ServerAuth::OAuth { .. } => false,
+            ServerAuth::OAuth(oauth) => oauth.per != ConsentOf::User,
         },
     }
 }

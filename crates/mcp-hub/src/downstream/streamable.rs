@@ -377,7 +377,7 @@ impl<S: Source> Source for Open<S> {
                 _ = self.look_again.tick() => {
                     let profile = self.hub.profile(self.caller.profile().as_str());
                     let is_member = profile.is_some_and(|profile| {
-                        self.hub.resource.admits(&self.caller, profile.spec().members.as_ref())
+                        self.hub.resource.admits(self.caller.principal(), profile.spec().members.as_ref())
                     });
                     if !is_member || !self.hub.resource.is_still_good(&self.caller) {
                         return None;

@@ -47,6 +47,7 @@ impl Bench {
         let journal = directory.path().join("journal");
         let audit = AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.unwrap();
         let hub = Hub::start(Parts {
+            connections: None,
             guard: Arc::new(Guard::new(audit, Arc::clone(&clock))),
             resource: {
                 let people = People::load(Arc::clone(&store), Arc::clone(&clock)).await.unwrap();

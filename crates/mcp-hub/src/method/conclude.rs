@@ -7,7 +7,7 @@ use trunkline_profiles::{Kind, Permit};
 
 use super::forward::{self, Destination, upstream_error};
 use super::task::{self, Role};
-use super::{Request, audit_unavailable, url_elicitation};
+use super::{Request, audit_unavailable, consent, url_elicitation};
 use crate::bridge::task_ids;
 use crate::catalog::fetch::error_code;
 use crate::catalog::skill;
@@ -62,6 +62,9 @@ pub(super) fn conclude(
     let server_era = lease.map_or(Era::Legacy, |lease| lease.greeting().era);
     let message = match answered {
         Ok(message) => message,
+        Err(UpstreamError::NeedsConsent { reason, link: Some(link), .. }) => {
+            return consent::ask(request, destination, &reason, &link);
+        }
         Err(error) => {
             let outcome = Outcome::Unreachable { detail: error.to_string() };
             let pieces = upstream_error(&destination.server, &error).body(Some(id));

@@ -3,6 +3,7 @@
 mod answer;
 mod answers;
 mod asking;
+mod authorized;
 mod event_stream;
 mod exchange;
 mod failure;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 use trunkline_model::{EraPin, HttpEndpoint};
+use trunkline_oauth::client::Credential;
 use trunkline_profiles::Permit;
 use trunkline_web::Egress;
 
@@ -49,6 +51,8 @@ pub struct Link {
     pub events: Events,
     pub egress: Egress,
     pub limits: Limits,
+    /// From an authorization server; none where the endpoint's own is all there is.
+    pub credential: Option<Credential>,
 }
 
 /// Makes a link: finds the server's era and transport unless they are pinned

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
-use trunkline_model::{Clock, Identity, Instances, ServerName, ServerSpec};
+use trunkline_model::{Clock, Endpoint, Identity, Instances, ServerName, ServerSpec};
+use trunkline_oauth::client::Connections;
 use trunkline_web::{Egress, Tasks};
 use uuid::Uuid;
 
@@ -44,6 +45,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What every child gets besides its declared environment.
     pub base_environment: Arc<[(OsString, OsString)]>,
+    /// Gives credentials of authorization servers; without it such servers wait for consent.
+    pub connections: Option<Arc<Connections>>,
     /// Where notifications go that belong to no request, and the ends of links.
     pub events: Events,
 }
@@ -220,6 +223,14 @@ impl Upstreams {
         }
     }
 
+    /// Stops the instances of `server` that serve whom `concerned` names: what
+    /// they hold was another grant's.
+    pub fn end_instances(&self, server: &ServerName, concerned: impl Fn(Option<&Identity>) -> bool) {
+        if let Some(server) = self.servers.load().get(server) {
+            server.end_instances(concerned);
+        }
+    }
+
     /// Stops every instance and waits until each child has been reaped. No
     /// instance starts any more.
     pub async fn stop_all(&self) {
@@ -247,7 +258,11 @@ fn key_of(
     let session = session.filter(|_| apart || spec.instances != Instances::PerUser);
     // A modern server is told with each request.
     let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
-    let scope = match (spec.instances, session) {
+    // Whoever shows a credential of their own shares an instance with nobody.
+    let own = matches!(&spec.endpoint, Endpoint::Http(endpoint) if endpoint.auth.is_per_user());
+    let instances =
+        if own && spec.instances == Instances::Shared { Instances::PerUser } else { spec.instances };
+    let scope = match (instances, session) {
         (Instances::Shared, _) => Scope::Everybody,
         (Instances::PerUser | Instances::PerSession, Some(session)) => {
             Scope::Session(identity, session, offer)

@@ -27,6 +27,8 @@ pub enum Refused {
     OtherProfile,
     #[error("The user this API key belongs to is disabled. Ask an administrator of the hub.")]
     OwnerDisabled,
+    #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
+    NotMember,
     /// Not signed by this hub, changed on the way, or no access token at all.
     #[error("This is not an access token of this hub. Sign in again.")]
     TokenNotOurs,
@@ -36,8 +38,6 @@ pub enum Refused {
     TokenRevoked,
     #[error("This access token is for another profile. Sign in at the endpoint of this one.")]
     TokenOfOtherProfile,
-    #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
-    NotMember,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -136,11 +136,11 @@ mod tests {
         Refused::Revoked,
         Refused::OtherProfile,
         Refused::OwnerDisabled,
+        Refused::NotMember,
         Refused::TokenNotOurs,
         Refused::TokenExpired,
         Refused::TokenRevoked,
         Refused::TokenOfOtherProfile,
-        Refused::NotMember,
         Refused::Unavailable,
     ];
 

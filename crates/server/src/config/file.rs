@@ -1,10 +1,14 @@
 //! The configuration file as it is written. The JSON Schema is made of these
 //! types, and a file is checked against that schema, so all three agree.
 
+mod auth;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
+
+pub(super) use auth::{ExchangeAuth, OauthAuth, OauthClient, ServerAuth};
 
 /// The configuration of a Trunkline hub.
 ///
@@ -30,6 +34,8 @@ pub(super) struct File {
     pub(super) secret_key: Option<SecretText>,
     /// Bounds that protect the hub.
     pub(super) limits: Limits,
+    /// How the hub presents itself to authorization servers of upstream servers.
+    pub(super) oauth_client: OauthClient,
     /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,
     /// documents of clients.
     pub(super) outbound: Outbound,
@@ -151,52 +157,6 @@ pub(super) struct Server {
     pub(super) idle_timeout: Option<String>,
     /// A call without an answer for this long is given up, such as `90s`. Default: `5m`.
     pub(super) call_timeout: Option<String>,
-}
-
-/// The credential for a server behind a URL.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum ServerAuth {
-    /// No credential.
-    None,
-    /// `Authorization: Bearer …`, the same for every caller.
-    Bearer(SecretText),
-    /// A header with a secret, the same for every caller.
-    Header(HeaderAuth),
-    /// The hub is an OAuth client of the server.
-    Oauth(OauthAuth),
-}
-
-/// A header with a secret.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HeaderAuth {
-    /// The header's name, such as `X-Api-Key`.
-    pub(super) name: String,
-    /// The header's value.
-    pub(super) value: SecretText,
-}
-
-/// How the hub gets access tokens for the server.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct OauthAuth {
-    /// Whose consent a token stands for. Default: `user`.
-    pub(super) per: Option<ConsentOf>,
-    /// The scopes to ask for.
-    pub(super) scopes: Vec<String>,
-}
-
-/// Whose consent a token stands for.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ConsentOf {
-    /// Each caller's own.
-    User,
-    /// One person's, for everybody.
-    Shared,
-    /// The hub's own, by client credentials.
-    Service,
 }
 
 /// A named selection of servers and tools with its own endpoint and its own security.

@@ -1,6 +1,7 @@
 //! From what the file says to what the hub works with: names, addresses and
 //! secrets are checked here, and every fault is collected.
 
+mod auth;
 mod authorization;
 mod command;
 mod http;
@@ -62,6 +63,7 @@ pub(super) fn resolve(
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);
     config.limits.response_bytes = file.limits.response_bytes.unwrap_or(config.limits.response_bytes);
+    config.oauth_client = resolver.oauth_client(&file.oauth_client, &root.key("oauth_client"));
     resolver.servers(&file.servers, &mut config);
     resolver.profiles(file, &mut config);
     resolver.providers(file);

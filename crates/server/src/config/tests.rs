@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use trunkline_model::{Endpoint, EraPin, HttpTransport, Instances, ProfileAuth, ServerAuth};
+use trunkline_model::{ConsentOf, Endpoint, EraPin, HttpTransport, Instances, ProfileAuth, ServerAuth};
 
 use super::*;
 
@@ -64,7 +64,9 @@ routes:
     assert_eq!(order, ["time", "files", "tracker"]);
     assert_eq!(profile.servers["tracker"].prefix.as_deref(), Some("tr"));
     let Endpoint::Http(tracker) = &config.servers["tracker"].endpoint else { panic!("not HTTP") };
-    assert!(matches!(&tracker.auth, ServerAuth::OAuth { scopes } if scopes == &["read"]));
+    assert!(
+        matches!(&tracker.auth, ServerAuth::OAuth(oauth) if oauth.scopes == ["read"] && oauth.per == ConsentOf::User)
+    );
     assert_snapshot!(config.notes.join("\n"));
 }
 

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
 use crate::{
-    Store, audit, authorization, browser_sessions, changes, keys, sign_in_links, store, teams, users,
+    Store, audit, authorization, browser_sessions, changes, connections, keys, sign_in_links, store, teams,
+    upstream_clients, upstream_flows, users,
 };
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
@@ -17,10 +18,13 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         audit::STATEMENTS,
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,
+        connections::STATEMENTS,
         keys::STATEMENTS,
         sign_in_links::STATEMENTS,
         store::STATEMENTS,
         teams::STATEMENTS,
+        upstream_clients::STATEMENTS,
+        upstream_flows::STATEMENTS,
     ];
     let fixed = fixed.iter().chain(users::STATEMENTS).chain(authorization::STATEMENTS);
     let fixed = fixed.flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));

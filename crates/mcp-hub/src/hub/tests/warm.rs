@@ -125,7 +125,7 @@ async fn nobody_is_shown_the_lists_of_another_caller() {
 async fn a_credential_of_each_caller_means_lists_of_each_caller() {
     let mut stage = Stage::with(|mut spec| {
         let Endpoint::Http(endpoint) = &mut spec.endpoint else { panic!("a URL") };
-        endpoint.auth = ServerAuth::OAuth { scopes: Vec::new() };
+        endpoint.auth = ServerAuth::OAuth(Box::default());
         spec
     })
     .await;

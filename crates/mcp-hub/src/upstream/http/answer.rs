@@ -61,7 +61,7 @@ impl Wire {
             return Failure::Redirected { status, target: redirect_target(response.headers()) };
         }
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Failure::SignIn { reason: challenge(status, response.headers()) };
+            return Failure::SignIn { reason: challenge(status, response.headers()), link: self.link() };
         }
         if status == StatusCode::NOT_FOUND && self.has_session() {
             return Failure::SessionLost;

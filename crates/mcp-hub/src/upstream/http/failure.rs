@@ -22,7 +22,11 @@ pub(in crate::upstream) enum Failure {
     Broken { reason: String },
     /// HTTP 401 or 403, with what the challenge asks for.
     #[error("{reason}")]
-    SignIn { reason: String },
+    SignIn {
+        reason: String,
+        /// Where a person connects the server.
+        link: Option<String>,
+    },
     /// The server no longer knows the session.
     #[error("the server has forgotten the session")]
     SessionLost,
@@ -58,7 +62,9 @@ impl Failure {
         match self {
             Self::NotSent { reason } => UpstreamError::Unreachable { server: wire.server.clone(), reason },
             Self::Broken { reason } => UpstreamError::Closed { reason },
-            Self::SignIn { reason } => UpstreamError::NeedsConsent { server: wire.server.clone(), reason },
+            Self::SignIn { reason, link } => {
+                UpstreamError::NeedsConsent { server: wire.server.clone(), reason, link }
+            }
             Self::SessionLost => UpstreamError::SessionLost,
             Self::TooLarge { limit } => UpstreamError::TooLarge { limit },
             Self::Redirected { .. } | Self::Status { .. } | Self::NotMcp { .. } => {
@@ -72,7 +78,7 @@ impl Failure {
         let server = wire.server.clone();
         let reason = self.to_string();
         match self {
-            Self::SignIn { .. } => UpstreamError::NeedsConsent { server, reason },
+            Self::SignIn { link, .. } => UpstreamError::NeedsConsent { server, reason, link },
             Self::NotSent { .. } | Self::Broken { .. } => UpstreamError::Unreachable { server, reason },
             Self::Status { status, .. } if is_temporary(status) => {
                 UpstreamError::Unreachable { server, reason }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderValue;
-use trunkline_model::{EraPin, HttpTransport, ServerAuth};
+use trunkline_model::{EraPin, HttpTransport};
 use trunkline_web::egress::Response;
 
 use super::answer::Answer;
 use super::answers::Answers;
+use super::authorized::unusable;
 use super::failure::is_temporary;
 use super::{Failure, HttpConnection, Link, Wire, headers, reply_to};
 use crate::jsonrpc::{Kind, Message, code};
@@ -19,11 +20,15 @@ use crate::upstream::{Connection, Greeting, UpstreamError, next_id, sse};
 /// Finds out what the server speaks, with as few questions as its pins allow,
 /// and completes the handshake.
 pub(super) async fn negotiate(link: Link) -> Result<Connection, UpstreamError> {
-    if let ServerAuth::OAuth { .. } = link.endpoint.auth {
-        let reason = "nobody has signed in to it yet".to_owned();
-        return Err(UpstreamError::NeedsConsent { server: link.key.server, reason });
-    }
     let wire = Wire::new(&link)?;
+    if let Some(credential) = &link.credential {
+        // What is lacking is known before the server is asked.
+        let obtained = Box::pin(credential.obtain()).await;
+        obtained.map_err(|error| unusable(error, credential).of_handshake(&wire))?;
+    } else if link.endpoint.auth.is_from_authorization_server() {
+        let reason = "nobody has signed in to it yet".to_owned();
+        return Err(UpstreamError::NeedsConsent { server: link.key.server, reason, link: None });
+    }
     if link.endpoint.transport == HttpTransport::Sse {
         return Box::pin(sse::connect(link, wire)).await;
     }

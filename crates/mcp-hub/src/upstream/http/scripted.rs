@@ -121,6 +121,7 @@ pub(crate) fn link_to(url: &str) -> (Link, mpsc::Receiver<(InstanceKey, ServerEv
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (events, received) = mpsc::channel(16);
     let link = Link {
+        credential: None,
         key: InstanceKey { server: ServerName::new("scripted").unwrap(), scope: Scope::Everybody },
         endpoint: HttpEndpoint {
             url: url.to_owned(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use trunkline_model::ServerName;
+use trunkline_oauth::client::Credential;
 use trunkline_web::egress::{Egress, Response, Target};
 use url::Url;
 
@@ -21,10 +22,11 @@ const SIDE_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(in crate::upstream) struct Wire {
     pub(in crate::upstream) server: ServerName,
-    target: Target,
-    egress: Egress,
+    pub(super) target: Target,
+    pub(super) egress: Egress,
     headers: HeaderMap,
     speaks: Speaks,
+    credential: Option<Credential>,
     /// The largest message taken, in bytes.
     pub(in crate::upstream) message_limit: usize,
 }
@@ -57,6 +59,7 @@ impl Wire {
             egress: link.egress.clone(),
             headers,
             speaks: Speaks::Unknown,
+            credential: link.credential.clone(),
             message_limit: link.limits.message_bytes,
         })
     }
@@ -183,6 +186,15 @@ impl Wire {
         headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Response, Failure> {
-        Ok(self.egress.request(method, &self.target, headers, body).await?)
+        match &self.credential {
+            None => Ok(self.egress.request(method, &self.target, headers, body).await?),
+            // On the heap: the future of a plain request is moved often and stays small.
+            Some(credential) => Box::pin(self.send_authorized(credential, method, headers, body)).await,
+        }
+    }
+
+    /// Where a person connects the server; none where nobody can.
+    pub(super) fn link(&self) -> Option<String> {
+        self.credential.as_ref().and_then(Credential::link)
     }
 }

@@ -42,8 +42,17 @@ fn same_auth(left: &ServerAuth, right: &ServerAuth) -> bool {
     match (left, right) {
         (ServerAuth::None, ServerAuth::None) => true,
         (ServerAuth::Bearer(left), ServerAuth::Bearer(right)) => left.same_as(right),
-        (ServerAuth::OAuth { scopes: left }, ServerAuth::OAuth { scopes: right }) => left == right,
-        (ServerAuth::None | ServerAuth::Bearer(_) | ServerAuth::OAuth { .. }, _) => false,
+        (ServerAuth::OAuth(left), ServerAuth::OAuth(right)) => left.same_as(right),
+        (ServerAuth::Exchange(left), ServerAuth::Exchange(right)) => left.same_as(right),
+        (ServerAuth::IdJag(left), ServerAuth::IdJag(right)) => left.same_as(right),
+        (
+            ServerAuth::None
+            | ServerAuth::Bearer(_)
+            | ServerAuth::OAuth(_)
+            | ServerAuth::Exchange(_)
+            | ServerAuth::IdJag(_),
+            _,
+        ) => false,
     }
 }
 

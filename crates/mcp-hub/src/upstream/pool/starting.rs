@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use trunkline_model::{Endpoint, EraPin};
+use trunkline_oauth::client::Credential;
 
 use super::instance::Instance;
 use super::server::{Outcome, Server};
@@ -142,10 +143,17 @@ async fn connect_once(server: &Server, owner: &Owner, era: EraPin) -> Result<Con
                 events: outfit.parts.events.clone(),
                 egress: outfit.parts.egress.clone(),
                 limits: outfit.parts.limits.clone(),
+                credential: credential(server, owner),
             };
             Box::pin(http::connect(link)).await
         }
     }
+}
+
+/// The credential of whom an instance serves.
+fn credential(server: &Server, owner: &Owner) -> Option<Credential> {
+    let connections = server.outfit.parts.connections.as_ref()?;
+    connections.credential(&server.spec().name, owner.key().scope.identity())
 }
 
 /// Stops an instance once nobody has used it for the server's idle time. The

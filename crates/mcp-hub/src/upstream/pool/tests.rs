@@ -30,6 +30,7 @@ impl Bench {
         let (sender, events) = mpsc::channel(100);
         let path = std::env::var_os("PATH").unwrap();
         let pool = Upstreams::new(Parts {
+            connections: None,
             clock: Arc::new(SystemClock),
             egress: Egress::upstream().unwrap(),
             limits,

@@ -120,7 +120,12 @@ impl Resolver<'_> {
         headers
     }
 
-    fn header(&mut self, name: &str, value: &file::SecretText, path: &Path) -> Option<(String, Secret)> {
+    pub(super) fn header(
+        &mut self,
+        name: &str,
+        value: &file::SecretText,
+        path: &Path,
+    ) -> Option<(String, Secret)> {
         let lower = name.to_ascii_lowercase();
         if http::HeaderName::try_from(lower.as_str()).is_err() {
             self.refuse(path, "is not the name of a header", None);
@@ -134,56 +139,13 @@ impl Resolver<'_> {
         self.sendable(&value, path).then(|| (name.to_owned(), value))
     }
 
-    fn auth(&mut self, server: &Server, path: &Path, headers: &mut Vec<(String, Secret)>) -> ServerAuth {
-        let path = path.key("auth");
-        let sets_authorization =
-            matches!(server.auth, Some(file::ServerAuth::Bearer(_) | file::ServerAuth::Oauth(_)));
-        if sets_authorization && headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
-            self.refuse(&path, "and `headers` both set `Authorization`; write it in one place", None);
-        }
-        match &server.auth {
-            None | Some(file::ServerAuth::None) => ServerAuth::None,
-            Some(file::ServerAuth::Bearer(secret)) => {
-                let path = path.key("bearer");
-                let secret = self.secret(secret, &path).filter(|secret| self.sendable(secret, &path));
-                secret.map_or(ServerAuth::None, ServerAuth::Bearer)
-            }
-            Some(file::ServerAuth::Header(header)) => {
-                let path = path.key("header");
-                if headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&header.name)) {
-                    self.refuse(&path.key("name"), "stands in `headers` too; write it in one place", None);
-                }
-                headers.extend(self.header(&header.name, &header.value, &path.key("value")));
-                ServerAuth::None
-            }
-            Some(file::ServerAuth::Oauth(oauth)) => {
-                self.note(format!(
-                    "{path}: signing in at a server is not part of this version; the server stays in the state \
-                     \"needs consent\""
-                ));
-                self.scopes(&oauth.scopes, &path.key("oauth").key("scopes"));
-                ServerAuth::OAuth { scopes: oauth.scopes.clone() }
-            }
-        }
-    }
-
     /// Whether a header can carry `value` (RFC 9110 section 5.5).
-    fn sendable(&mut self, value: &Secret, path: &Path) -> bool {
+    pub(super) fn sendable(&mut self, value: &Secret, path: &Path) -> bool {
         let sendable = http::HeaderValue::from_str(value.expose()).is_ok() && !value.expose().is_empty();
         if !sendable {
             self.refuse(path, "is empty, or holds a character that no header can carry", None);
         }
         sendable
-    }
-
-    /// A scope is printable ASCII without space, `"` and `\` (RFC 6749 section 3.3).
-    fn scopes(&mut self, scopes: &[String], path: &Path) {
-        for (index, scope) in scopes.iter().enumerate() {
-            let legal = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
-            if scope.is_empty() || !scope.bytes().all(legal) {
-                self.refuse(&path.index(index), "is not a scope; write one scope per item of the list", None);
-            }
-        }
     }
 }
 

@@ -163,7 +163,7 @@ async fn a_server_that_wants_a_credential_says_which() {
     }
     let mut server = Scripted::start(|_| status(500)).await;
     let (mut link, _) = link_to(&server.url);
-    link.endpoint.auth = ServerAuth::OAuth { scopes: Vec::new() };
+    link.endpoint.auth = ServerAuth::OAuth(Box::default());
     assert!(matches!(connect(link).await, Err(UpstreamError::NeedsConsent { .. })));
     assert!(server.so_far().is_empty(), "nothing is asked before the consent");
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use trunkline_model::Endpoint;
+use trunkline_model::{Endpoint, Identity};
 use uuid::Uuid;
 
-use super::{Instance, Refused, Server, Slot, Slots};
+use super::{DRAIN, Instance, Refused, Server, Slot, Slots};
 use crate::upstream::{Connection, Scope, UpstreamError};
 
 impl Server {
@@ -62,6 +62,19 @@ impl Server {
             .collect();
         if !ended.is_empty() {
             self.close_later(ended, "its session ended", Duration::ZERO);
+        }
+    }
+
+    /// Stops what serves whom `concerned` names, once it is not in use.
+    pub(in crate::upstream::pool) fn end_instances(&self, concerned: impl Fn(Option<&Identity>) -> bool) {
+        let ended: Vec<_> = self
+            .slots()
+            .by_scope
+            .extract_if(|scope, slot| !matches!(slot, Slot::Starting(_)) && concerned(scope.identity()))
+            .filter_map(|(_, slot)| slot.ready())
+            .collect();
+        if !ended.is_empty() {
+            self.close_later(ended, "its grant changed", DRAIN);
         }
     }
 

@@ -1,0 +1,284 @@
+//! The pages of connections: a person's list, the beginning of a consent, and
+//! where the browser comes back to.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::header::{CACHE_CONTROL, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use trunkline_model::{ConnectionOwner, ServerName};
+
+use super::connections::Connections;
+use super::flow::{Beginning, FlowError, PATIENCE, Returned};
+use super::steer::ShownConnection;
+use crate::login::{Sessions, SignedIn};
+use crate::page::{Notice, page};
+
+/// What the pages need.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    pub connections: Arc<Connections>,
+    pub sessions: Arc<Sessions>,
+}
+
+/// The routes for browsers and for authorization servers.
+pub fn routes(pages: Pages) -> Router {
+    Router::new()
+        .route("/connections", get(list))
+        .route("/connections/{server}/connect", get(connect))
+        .route("/connections/{server}/disconnect", post(disconnect))
+        .route("/oauth/upstream/callback", get(callback))
+        .route("/oauth/client-metadata.json", get(document))
+        .with_state(pages)
+}
+
+#[derive(Debug, Template)]
+#[template(path = "connections.html")]
+struct List {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    server: String,
+    shared: bool,
+    state: String,
+    detail: String,
+    scopes: String,
+    last_exchange: String,
+    last_error: String,
+    connected: bool,
+}
+
+impl Row {
+    fn of(server: &ServerName, shown: Option<ShownConnection>, shared: bool) -> Self {
+        let Some(shown) = shown else {
+            return Self {
+                server: server.to_string(),
+                shared,
+                state: "not connected".to_owned(),
+                detail: String::new(),
+                scopes: String::new(),
+                last_exchange: String::new(),
+                last_error: String::new(),
+                connected: false,
+            };
+        };
+        Self {
+            server: server.to_string(),
+            shared,
+            state: shown.state.replace('_', " "),
+            detail: shown.reason.unwrap_or_default(),
+            scopes: shown.scopes.join(" "),
+            last_exchange: shown.last_exchange.unwrap_or_default(),
+            last_error: shown.last_error.unwrap_or_default(),
+            connected: true,
+        }
+    }
+}
+
+/// `GET /connections`: what the person who is signed in has connected.
+async fn list(State(pages): State<Pages>, headers: HeaderMap) -> Response {
+    let Some(person) = pages.sessions.signed_in(&headers) else { return sign_in("/connections") };
+    let owner = owner(&person);
+    let mine = pages.connections.list_of(&owner);
+    let mut rows: Vec<_> = mine.into_iter().map(|(server, shown)| Row::of(&server, shown, false)).collect();
+    if person.user.role.may_operate() {
+        let shared = pages.connections.list_shared();
+        rows.extend(shared.into_iter().map(|(server, shown)| Row::of(&server, shown, true)));
+    }
+    std::future::ready(page(StatusCode::OK, &List { rows })).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Ticket {
+    ticket: Option<String>,
+    /// Set by the page that asks a person who came from elsewhere.
+    #[serde(default)]
+    go: bool,
+}
+
+/// `GET /connections/{server}/connect`: begins a consent of the person who is
+/// signed in, or of whom an operator's ticket names.
+async fn connect(
+    State(pages): State<Pages>,
+    Path(server): Path<String>,
+    Query(ticket): Query<Ticket>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(name) = ServerName::new(&server) else { return refused(&FlowError::NoSuchServer(server)) };
+    let begun = match &ticket.ticket {
+        Some(secret) => match pages.connections.take_invitation(&name, secret).await {
+            Ok(owner) => pages.connections.begin(&name, owner, None).await,
+            Err(error) => Err(error),
+        },
+        None => {
+            let here = format!("/connections/{name}/connect");
+            let Some(person) = pages.sessions.signed_in(&headers) else { return sign_in(&here) };
+            let Some(shared) = pages.connections.is_shared(&name) else {
+                return refused(&FlowError::NoSuchServer(server));
+            };
+            if shared && !person.user.role.may_operate() {
+                return notice(
+                    StatusCode::FORBIDDEN,
+                    "An operator connects this server",
+                    "One consent serves everybody who uses it. Ask an operator of this hub to connect it.",
+                );
+            }
+            // A page elsewhere could otherwise connect somebody without their knowing.
+            if is_from_elsewhere(&headers) && !(ticket.go && is_same_origin(&headers)) {
+                return asked_first(&name, &here);
+            }
+            let owner = if shared { ConnectionOwner::shared() } else { owner(&person) };
+            pages.connections.begin(&name, owner, Some(person.user.id.to_string())).await
+        }
+    };
+    match begun {
+        Ok(beginning) => to_authorization_server(&pages, &beginning),
+        Err(error) => {
+            tracing::warn!(server = %name, %error, "a consent could not begin");
+            refused(&error)
+        }
+    }
+}
+
+fn to_authorization_server(pages: &Pages, beginning: &Beginning) -> Response {
+    let secure = if pages.connections.presence.public_url.starts_with("https:") { "; Secure" } else { "" };
+    let (name, value) = &beginning.cookie;
+    let cookie = format!(
+        "{name}={value}; Path=/oauth/upstream/callback; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+        PATIENCE.as_secs()
+    );
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    let target = HeaderValue::from_str(&beginning.authorization_url);
+    let (Ok(target), Ok(cookie)) = (target, HeaderValue::from_str(&cookie)) else {
+        return refused(&FlowError::Denied("its URL cannot be opened".to_owned()));
+    };
+    headers.insert(LOCATION, target);
+    headers.insert(SET_COOKIE, cookie);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `GET /oauth/upstream/callback`: the browser comes back.
+async fn callback(
+    State(pages): State<Pages>,
+    Query(returned): Query<Returned>,
+    headers: HeaderMap,
+) -> Response {
+    let person = pages.sessions.signed_in(&headers).map(|person| person.user.id.to_string());
+    let cookie = |name: &str| cookie(&headers, name);
+    match pages.connections.complete(returned, cookie, person.as_deref()).await {
+        Ok(server) => notice(
+            StatusCode::OK,
+            "Connected",
+            &format!("{server} is connected. You can close this page and repeat what you were doing."),
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "a consent was not completed");
+            refused(&error)
+        }
+    }
+}
+
+/// `POST /connections/{server}/disconnect`
+async fn disconnect(State(pages): State<Pages>, Path(server): Path<String>, headers: HeaderMap) -> Response {
+    let Some(person) = pages.sessions.signed_in(&headers) else { return sign_in("/connections") };
+    if !is_same_origin(&headers) || !is_of(&headers, &pages.connections.presence.public_url) {
+        return notice(StatusCode::FORBIDDEN, "Not from here", "This form was sent from another site.");
+    }
+    let Ok(name) = ServerName::new(&server) else { return refused(&FlowError::NoSuchServer(server)) };
+    let shared = pages.connections.is_shared(&name) == Some(true);
+    if shared && !person.user.role.may_operate() {
+        return notice(
+            StatusCode::FORBIDDEN,
+            "Not yours",
+            "An operator connects and disconnects this server.",
+        );
+    }
+    let owner = if shared { ConnectionOwner::shared() } else { owner(&person) };
+    match pages.connections.disconnect(&name, &owner).await {
+        Ok(_) => (StatusCode::SEE_OTHER, [(LOCATION, "/connections")]).into_response(),
+        Err(error) => refused(&FlowError::Store(error)),
+    }
+}
+
+/// `GET /oauth/client-metadata.json`: the hub as a client, for authorization
+/// servers (OAuth Client ID Metadata Document).
+async fn document(State(pages): State<Pages>) -> Response {
+    let document = pages.connections.presence.document();
+    std::future::ready(([(CACHE_CONTROL, "max-age=3600")], Json(document)).into_response()).await
+}
+
+fn owner(person: &SignedIn) -> ConnectionOwner {
+    ConnectionOwner::named(&person.user.id.to_string())
+}
+
+fn sign_in(next: &str) -> Response {
+    let target = format!("/login?next={next}");
+    (StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response()
+}
+
+fn asked_first(server: &ServerName, here: &str) -> Response {
+    let asked = Notice {
+        title: format!("Connect {server}?"),
+        text:
+            "You came here from another site. Go on only if you want this hub to use the server in your name."
+                .to_owned(),
+        link: Some(("Connect".to_owned(), format!("{here}?go=true"))),
+    };
+    page(StatusCode::OK, &asked)
+}
+
+fn notice(status: StatusCode, title: &str, text: &str) -> Response {
+    let link = Some(("Your connections".to_owned(), "/connections".to_owned()));
+    page(status, &Notice { title: title.to_owned(), text: text.to_owned(), link })
+}
+
+fn refused(error: &FlowError) -> Response {
+    let status = match error {
+        FlowError::NoSuchServer(_) => StatusCode::NOT_FOUND,
+        FlowError::Unknown | FlowError::Foreign | FlowError::OtherIssuer | FlowError::Denied(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        FlowError::Discovery(_) | FlowError::Unfit(_) | FlowError::Registration(_) | FlowError::Token(_) => {
+            StatusCode::BAD_GATEWAY
+        }
+        FlowError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    notice(status, "Not connected", &error.to_string())
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name);
+    let (_, value) = values.next()?;
+    values.next().is_none().then(|| value.to_owned())
+}
+
+fn fetch_site(headers: &HeaderMap) -> Option<&str> {
+    headers.get("sec-fetch-site").and_then(|value| value.to_str().ok())
+}
+
+/// Whether a browser says that another site led here (Fetch Metadata).
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    !matches!(fetch_site(headers), None | Some("none" | "same-origin"))
+}
+
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    matches!(fetch_site(headers), None | Some("same-origin" | "none"))
+}
+
+/// Whether the form was sent by a page of the hub, as far as the browser says.
+fn is_of(headers: &HeaderMap, public_url: &str) -> bool {
+    headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == public_url.as_bytes())
+}
