@@ -51,6 +51,7 @@ mod resumption;
 mod scale;
 #[cfg(test)]
 mod sessions;
+mod sign_in;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

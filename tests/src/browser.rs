@@ -100,7 +100,7 @@ impl Browser {
         mut url: Url,
         mut body: String,
         from: Option<&Url>,
-        form: Option<&Form>,
+        mut form: Option<&Form>,
     ) -> Result<Page> {
         for _ in 0..REDIRECTS {
             if url.scheme() != "http" || self.stop_at.iter().any(|start| url.as_str().starts_with(start)) {
@@ -115,7 +115,12 @@ impl Browser {
             }
             let page = self.exchange(&method, &url, &body, from).await?;
             let location = page.headers.get(http::header::LOCATION).and_then(|value| value.to_str().ok());
-            let Some(location) = location.filter(|_| page.status.is_redirection()) else { return Ok(page) };
+            let Some(location) = location.filter(|_| page.status.is_redirection()) else {
+                let Some(refreshed) = page.refresh()? else { return Ok(page) };
+                (method, url, form) = (Method::GET, refreshed, None);
+                body.clear();
+                continue;
+            };
             let next = url.join(location).with_context(|| format!("{url} leads to {location:?}"))?;
             if let Some(form) = form {
                 ensure!(form.allows(&next), "the page at {} does not let its form lead to {next}", form.page);
@@ -186,6 +191,15 @@ fn jar(url: &Url) -> String {
 }
 
 impl Page {
+    /// Where the page leads by itself, at once: no redirect of a form.
+    fn refresh(&self) -> Result<Option<Url>> {
+        let Some((_, rest)) = self.body.split_once("http-equiv=\"refresh\" content=\"0; url=") else {
+            return Ok(None);
+        };
+        let target = unescaped(rest.split('"').next().unwrap_or_default());
+        Ok(Some(self.url.join(&target)?))
+    }
+
     /// The form whose action contains `action`.
     pub fn form(&self, action: &str) -> Result<Form> {
         let forms = self.body.split("<form").skip(1).map(|rest| rest.split("</form").next().unwrap_or(rest));

@@ -9,6 +9,7 @@ mod access;
 mod audit;
 mod changes;
 mod connections;
+mod hub;
 mod openapi;
 mod profiles;
 mod servers;
@@ -62,6 +63,7 @@ pub struct Route {
 pub fn routes() -> Vec<Route> {
     let route = |method, path, needs, summary, handler| Route { method, path, needs, summary, handler };
     vec![
+        route(Method::GET, "/api/v1/hub", Needs::Read, "The hub itself", get(hub::show)),
         route(
             Method::GET,
             "/api/v1/servers",

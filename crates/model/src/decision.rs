@@ -38,6 +38,8 @@ pub enum Reason {
     OtherProfile,
     /// The profile does not select it, or no such thing exists.
     NotInProfile,
+    /// The profile is for others than the caller.
+    NotMember,
     /// The request was malformed.
     BadRequest,
     /// The role of whoever asks allows it.

@@ -43,9 +43,27 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// When it last opened something, to a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// The secret before the newest one.
+    pub previous: Option<PreviousSecret>,
+}
+
+/// A secret of a key that was rotated; it opens as much until its time is up,
+/// so that whoever holds it has time to change over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PreviousSecret {
+    pub hash: TokenHash,
+    pub until: Timestamp,
 }
 
 impl ApiKey {
+    /// Whether a secret with this hash is one of the key's at `now`.
+    pub fn is_opened_by(&self, hash: &TokenHash, now: Timestamp) -> bool {
+        self.hash == *hash
+            || self.previous.is_some_and(|previous| previous.hash == *hash && now < previous.until)
+    }
+
     /// Whether the key opens anything at `now`.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

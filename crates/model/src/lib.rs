@@ -5,6 +5,7 @@
 //! it depends on none of them.
 
 mod audit;
+mod authorization;
 mod caller;
 mod clock;
 mod connection;
@@ -19,6 +20,7 @@ mod server;
 mod server_auth;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
+pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use connection::{
@@ -27,7 +29,7 @@ pub use connection::{
 };
 pub use decision::{Action, Decision, Effect, Reason};
 pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
-pub use key::{ApiKey, KeyOwner, TokenHash};
+pub use key::{ApiKey, KeyOwner, PreviousSecret, TokenHash};
 pub use name::{NameError, ProfileName, ServerName, fold};
 pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
 pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};

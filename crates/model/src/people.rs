@@ -49,6 +49,12 @@ impl Role {
         matches!(self, Self::Operator | Self::Admin | Self::Owner)
     }
 
+    /// May make, change and delete users with the role `other`, and act for
+    /// them: who could make a sign-in link for an owner would be one.
+    pub fn may_manage(self, other: Self) -> bool {
+        self.may_administer() && other <= self
+    }
+
     /// May change users, teams, keys and sessions of others.
     pub const fn may_administer(self) -> bool {
         matches!(self, Self::Admin | Self::Owner)
@@ -95,6 +101,16 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl User {
+    /// The form in which a login is kept and compared: in lower case, 1 to 200
+    /// characters, none of them blank or invisible; none when `text` is no login.
+    pub fn login_from(text: &str) -> Option<String> {
+        let login = text.trim().to_lowercase();
+        let is_good = |character: char| !character.is_whitespace() && !character.is_control();
+        (!login.is_empty() && login.chars().count() <= 200 && login.chars().all(is_good)).then_some(login)
+    }
+}
+
 /// Users under one name, for membership of profiles and for keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
@@ -126,6 +142,8 @@ pub struct BrowserSession {
     /// What the browser says it is, cut to 200 characters.
     pub user_agent: String,
     pub created_at: Timestamp,
+    /// When it was used last, to some minutes.
+    pub seen_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
 }
@@ -150,5 +168,7 @@ mod tests {
         assert!(Role::Auditor.may_read() && !Role::Auditor.may_operate());
         assert!(Role::Operator.may_operate() && !Role::Operator.may_administer());
         assert!(!Role::Member.may_read());
+        assert!(Role::Owner.may_manage(Role::Owner) && Role::Admin.may_manage(Role::Admin));
+        assert!(!Role::Admin.may_manage(Role::Owner) && !Role::Operator.may_manage(Role::Member));
     }
 }

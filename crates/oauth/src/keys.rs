@@ -5,9 +5,11 @@
 //! from a credential without looking anything up, and lets secret scanners
 //! find a leaked one without false alarms.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use rand::CryptoRng;
-use trunkline_model::{KeyId, Secret, Timestamp, TokenHash};
+use trunkline_model::{ApiKey, KeyId, KeyOwner, ProfileName, Secret, Timestamp, TokenHash};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62 to the 43rd is just above 2 to the 256th.
@@ -45,6 +47,21 @@ impl Form {
     pub const SESSION: Self = Self::new("tls_");
     /// A link that signs somebody in, once.
     pub const LINK: Self = Self::new("tll_");
+    /// An authorization code.
+    pub const CODE: Self = Self::new("tla_");
+    /// A refresh token.
+    pub const REFRESH: Self = Self::new("tlr_");
+    /// The secret of an OAuth client.
+    pub const CLIENT_SECRET: Self = Self::new("tlc_");
+    /// A token that reads and changes the registration of an OAuth client.
+    pub const REGISTRATION: Self = Self::new("tlg_");
+    /// A device code.
+    pub const DEVICE: Self = Self::new("tld_");
+
+    /// What ties a form to its browser.
+    pub const FORM: Self = Self::new("tlf_");
+    /// What a directory that provisions users proves itself with.
+    pub const DIRECTORY: Self = Self::new("tld_");
 
     const fn new(prefix: &'static str) -> Self {
         assert!(prefix.len() == PREFIX_LENGTH, "a prefix has four characters");
@@ -82,6 +99,37 @@ pub fn mint(random: &mut impl CryptoRng) -> Minted {
     Form::KEY.mint(random)
 }
 
+/// What key is wanted.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    pub profile: ProfileName,
+    pub name: String,
+    pub owner: Option<KeyOwner>,
+    /// How long it is good; for ever when none.
+    pub lifetime: Option<Duration>,
+}
+
+impl NewKey {
+    /// The key to store, and its secret, to be shown once.
+    pub fn make(self, random: &mut impl CryptoRng, now: Timestamp) -> (ApiKey, Secret) {
+        let (minted, id) = (mint(random), mint_id(random, now));
+        let key = ApiKey {
+            id,
+            name: self.name,
+            hash: minted.hash,
+            hint: minted.hint,
+            profile: self.profile,
+            owner: self.owner,
+            created_at: now,
+            expires_at: self.lifetime.map(|lifetime| now.plus(lifetime)),
+            revoked_at: None,
+            last_used_at: None,
+            previous: None,
+        };
+        (key, minted.key)
+    }
+}
+
 /// A new id for a key: a UUID of version 7.
 pub fn mint_id(random: &mut impl CryptoRng, now: Timestamp) -> KeyId {
     let mut bytes = [0; 10];
@@ -94,7 +142,7 @@ pub fn hash_if_well_formed(text: &str) -> Option<TokenHash> {
     Form::KEY.hash_if_well_formed(text)
 }
 
-fn hash(key: &str) -> TokenHash {
+pub(crate) fn hash(key: &str) -> TokenHash {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest::digest(&digest::SHA256, key.as_bytes()).as_ref());
     TokenHash(bytes)

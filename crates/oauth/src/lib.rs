@@ -17,6 +17,10 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
+pub mod server;
+pub mod tokens;
+mod uses;
 
 pub use people::People;
-pub use resource::{Refused, Resource};
+pub use resource::{Access, Refused, Resource};
+pub use tokens::Tokens;

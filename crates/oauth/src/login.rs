@@ -1,5 +1,202 @@
 //! Sign-in: who sits in front of a browser.
+//!
+//! - [`Sessions`] say who is signed in; everything else here makes them.
+//! - [`Forms`] prove that a form comes from a page of ours.
+//! - [`router`] has the pages.
 
+mod account;
+mod attempts;
+mod cookie;
+mod forms;
+mod link;
+mod next;
+mod password;
 mod sessions;
+mod setup;
+mod sign_in;
+mod sign_out;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use http::{HeaderValue, StatusCode, header};
+use thiserror::Error;
+use trunkline_model::{Clock, Secret, TeamId, Timestamp, User, UserId};
+use trunkline_storage::{Sealer, Store, StoreError, VaultError};
+use url::Url;
+
+pub use forms::{FormToken, Forms, Posted, TOKEN_FIELD};
+pub use next::Next;
 pub use sessions::{Sessions, SignedIn};
+
+use crate::keys::Form;
+use crate::page::{Notice, page};
+use crate::people::People;
+use attempts::Attempts;
+use cookie::Cookie;
+use password::Passwords;
+
+/// How long the first owner may take to open the setup link.
+pub const SETUP_LINK_LIFETIME: Duration = Duration::from_hours(1);
+/// How long a link may wait that signs a user in.
+pub const LINK_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Sign-in, as its routes share it.
+#[derive(Debug)]
+pub struct Login {
+    store: Arc<Store>,
+    people: Arc<People>,
+    sessions: Arc<Sessions>,
+    forms: Forms,
+    passwords: Passwords,
+    attempts: Attempts,
+    /// In which browsers somebody has signed in before.
+    known_browser: Cookie,
+    known_browser_sealer: Sealer,
+    clock: Arc<dyn Clock>,
+    public_url: Url,
+}
+
+/// What sign-in stands on.
+#[derive(Debug)]
+pub struct LoginParts {
+    pub store: Arc<Store>,
+    pub people: Arc<People>,
+    pub sessions: Arc<Sessions>,
+    pub clock: Arc<dyn Clock>,
+    pub public_url: Url,
+}
+
+/// Why sign-in cannot be served.
+#[derive(Debug, Error)]
+pub enum LoginError {
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("passwords cannot be hashed here")]
+    Passwords,
+}
+
+impl Login {
+    /// # Errors
+    /// [`LoginError`] when the cryptographic libraries fail.
+    pub fn new(parts: LoginParts) -> Result<Arc<Self>, LoginError> {
+        let LoginParts { store, people, sessions, clock, public_url } = parts;
+        Ok(Arc::new(Self {
+            forms: Forms::new(&public_url),
+            passwords: Passwords::new().map_err(|_| LoginError::Passwords)?,
+            attempts: Attempts::new(),
+            known_browser: Cookie::new("trunkline_browser", &public_url),
+            known_browser_sealer: store.vault().sealer("known-browser")?,
+            store,
+            people,
+            sessions,
+            clock,
+            public_url,
+        }))
+    }
+
+    /// The link with which the first owner makes their account, in place of
+    /// one made before; none when there is a user.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn setup_link(&self) -> Result<Option<Secret>, StoreError> {
+        let now = self.clock.now();
+        let minted = Form::LINK.mint(&mut rand::rng());
+        let until = now.plus(SETUP_LINK_LIFETIME);
+        let is_new = self.store.sign_in_links().insert_setup(minted.hash, now, until).await?;
+        Ok(is_new.then(|| self.url(&format!("/setup/{}", minted.key.expose()))))
+    }
+
+    /// A URL of this hub that must not be shown to anybody else.
+    fn url(&self, path: &str) -> Secret {
+        Secret::new(format!("{}{path}", self.public_url.as_str().trim_end_matches('/')))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Makes a link that signs `user` in, once, at the hub at `public_url`.
+///
+/// # Errors
+/// [`StoreError::Database`], also when there is no such user.
+pub async fn make_link(
+    store: &Store,
+    public_url: &str,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Secret, StoreError> {
+    let minted = Form::LINK.mint(&mut rand::rng());
+    store.sign_in_links().insert(minted.hash, user, now, now.plus(LINK_LIFETIME)).await?;
+    let public_url = public_url.trim_end_matches('/');
+    Ok(Secret::new(format!("{public_url}/login/link/{}", minted.key.expose())))
+}
+
+impl FromRef<Arc<Login>> for Forms {
+    fn from_ref(login: &Arc<Login>) -> Self {
+        login.forms.clone()
+    }
+}
+
+/// The pages: `/login`, `/logout`, `/setup/…`, `/account`.
+pub fn router(login: Arc<Login>) -> Router {
+    Router::new()
+        .route("/login", get(sign_in::show).post(sign_in::sign_in))
+        .route("/login/link/{link}", get(link::show).post(link::follow))
+        .route("/logout", post(sign_out::sign_out))
+        .route("/setup/{link}", get(setup::show).post(setup::finish))
+        .route("/account", get(account::show))
+        .with_state(login)
+}
+
+/// Sends the browser on after a form (RFC 9110 section 15.4.4).
+fn see_other(location: HeaderValue) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, NO_STORE)]).into_response()
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What a person sees when the database does not answer; nobody is signed in.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unavailable(error: StoreError) -> Response {
+    tracing::warn!(%error, "somebody could not be signed in or out");
+    let notice = Notice {
+        title: "This hub cannot do that now".to_owned(),
+        text: "Its database does not answer. Nothing was changed; try again in a moment.".to_owned(),
+        link: None,
+    };
+    page(StatusCode::SERVICE_UNAVAILABLE, &notice)
+}
+
+/// A new user's id.
+pub fn new_user_id(now: Timestamp) -> UserId {
+    let mut random = [0; 10];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
+    UserId::new(random, now)
+}
+
+/// A new team's id.
+pub fn new_team_id(now: Timestamp) -> TeamId {
+    let mut random = [0; 10];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut random);
+    TeamId::new(random, now)
+}
+
+/// A person as they are when their account begins.
+pub(crate) fn new_person(login: String, name: String, role: trunkline_model::Role, now: Timestamp) -> User {
+    User {
+        id: new_user_id(now),
+        kind: trunkline_model::UserKind::Person,
+        name: if name.is_empty() { login.clone() } else { name },
+        login,
+        role,
+        created_at: now,
+        disabled_at: None,
+    }
+}

@@ -38,7 +38,7 @@ pub fn protected_resource_url(public_url: &Url, profile: &ProfileName) -> String
     format!("{origin}/.well-known/oauth-protected-resource{path}/mcp/{profile}")
 }
 
-fn without_slash(url: &Url) -> &str {
+pub(crate) fn without_slash(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }
 

@@ -6,9 +6,10 @@ mod key_ring;
 mod refused;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
-use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Principal, ProfileAuth, ProfileName};
+use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Members, Principal, ProfileAuth, ProfileName};
 use trunkline_storage::{Store, StoreError};
 use trunkline_web::Tasks;
 
@@ -16,7 +17,11 @@ pub use refused::Refused;
 
 use crate::keys;
 use crate::people::People;
+use crate::tokens::{TokenFault, Tokens};
 use key_ring::KeyRing;
+
+/// How old the written time of a key's last use gets, and how often such times are written.
+const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Knows every API key by its hash, and says who a request comes from.
 ///
@@ -27,7 +32,24 @@ use key_ring::KeyRing;
 pub struct Resource {
     keys: KeyRing,
     people: Arc<People>,
+    /// None where there is no authorization server: then no token is good.
+    tokens: Option<Arc<Tokens>>,
     clock: Arc<dyn Clock>,
+}
+
+/// Whom a profile lets in.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub auth: ProfileAuth,
+    /// None means everyone who can sign in.
+    pub members: Option<&'a Members>,
+}
+
+impl From<ProfileAuth> for Access<'_> {
+    /// Everyone who can sign in.
+    fn from(auth: ProfileAuth) -> Self {
+        Self { auth, members: None }
+    }
 }
 
 impl Resource {
@@ -41,7 +63,21 @@ impl Resource {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
         let keys = KeyRing::load(key_ring::stored(store), Arc::clone(&clock)).await?;
-        Ok(Arc::new(Self { keys, people, clock }))
+        Ok(Arc::new(Self { keys, people, tokens: None, clock }))
+    }
+
+    /// Reads all keys, for a hub whose authorization server issues `tokens`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn load_with_tokens(
+        store: Arc<Store>,
+        people: Arc<People>,
+        tokens: Arc<Tokens>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let keys = KeyRing::load(key_ring::stored(store), Arc::clone(&clock)).await?;
+        Ok(Arc::new(Self { keys, people, tokens: Some(tokens), clock }))
     }
 
     /// Takes over changes of keys now: a command that made one waits for this.
@@ -50,6 +86,9 @@ impl Resource {
     /// [`StoreError`] when the keys cannot be read; those in memory stay.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         self.people.catch_up().await?;
+        if let Some(tokens) = &self.tokens {
+            tokens.catch_up().await?;
+        }
         self.keys.catch_up().await
     }
 
@@ -60,8 +99,9 @@ impl Resource {
     }
 
     /// Who sends a request with these headers to `profile`. A key is taken
-    /// from `Authorization: Bearer` or `x-api-key`; where nobody is asked for
-    /// one, one that is sent must still be good.
+    /// from `Authorization: Bearer` or `x-api-key`, an access token from the
+    /// former alone and where the profile has `auth: oauth`; where nobody is
+    /// asked for one, one that is sent must still be good.
     ///
     /// # Errors
     /// [`Refused`] says why nobody is let in.
@@ -69,21 +109,50 @@ impl Resource {
         &self,
         headers: &HeaderMap,
         profile: &ProfileName,
-        auth: ProfileAuth,
+        access: impl Into<Access<'_>>,
     ) -> Result<Caller, Refused> {
-        match (credential::presented(headers)?, auth) {
-            (Some(key), _) => {
-                let key = self.live_key(key).await?;
-                if key.profile != *profile {
-                    return Err(Refused::OtherProfile);
-                }
-                let principal =
-                    Principal::Key { id: key.id, name: key.name.as_str().into(), owner: key.owner };
-                Ok(caller(principal, profile))
+        let access = access.into();
+        let principal = match (credential::presented(headers)?, access.auth) {
+            (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
+                self.token_bearer(presented.text, profile)?
             }
-            (None, ProfileAuth::None) => Ok(caller(Principal::Anonymous, profile)),
-            (None, ProfileAuth::ApiKey | ProfileAuth::Oauth) => Err(Refused::Missing),
+            (Some(presented), _) => self.key_bearer(presented.text, profile).await?,
+            (None, ProfileAuth::None) => Principal::Anonymous,
+            (None, ProfileAuth::ApiKey | ProfileAuth::Oauth) => return Err(Refused::Missing),
+        };
+        if !self.admits(&principal, access.members) {
+            return Err(Refused::NotMember);
         }
+        Ok(caller(principal, profile))
+    }
+
+    async fn key_bearer(&self, text: &str, profile: &ProfileName) -> Result<Principal, Refused> {
+        let key = self.live_key(text).await?;
+        if key.profile != *profile {
+            return Err(Refused::OtherProfile);
+        }
+        self.keys.note_use(key.id);
+        Ok(Principal::Key { id: key.id, name: key.name.as_str().into(), owner: key.owner })
+    }
+
+    /// From memory alone.
+    fn token_bearer(&self, token: &str, profile: &ProfileName) -> Result<Principal, Refused> {
+        let tokens = self.tokens.as_ref().ok_or(Refused::TokenNotOurs)?;
+        let verified = tokens.verify_for_any(token).map_err(|fault| match fault {
+            TokenFault::NotOurs => Refused::TokenNotOurs,
+            TokenFault::Expired => Refused::TokenExpired,
+            TokenFault::Revoked => Refused::TokenRevoked,
+        })?;
+        if verified.profile != *profile {
+            return Err(Refused::TokenOfOtherProfile);
+        }
+        let user = self.people.enabled(verified.user).ok_or(Refused::TokenRevoked)?;
+        Ok(Principal::User {
+            id: verified.user,
+            name: user.login.as_str().into(),
+            client: Arc::clone(&verified.client),
+            grant: verified.grant,
+        })
     }
 
     /// Whether a caller's credential is still good, from memory: for streams
@@ -95,9 +164,38 @@ impl Resource {
                 .keys
                 .by_id(*id)
                 .is_some_and(|key| key.is_live(self.clock.now()) && self.owner_is_enabled(&key)),
-            // No token is accepted yet; and neither a browser nor the control socket calls tools.
-            Principal::User { .. } | Principal::Person { .. } | Principal::Local => false,
+            Principal::User { id, grant, .. } => {
+                self.people.enabled(*id).is_some()
+                    && self.tokens.as_ref().is_some_and(|tokens| !tokens.is_revoked(*grant))
+            }
+            // Neither a browser nor the control socket calls tools.
+            Principal::Person { .. } | Principal::Local => false,
         }
+    }
+
+    /// Whether a profile with these members is for this caller. Callers who
+    /// are nobody's, anonymous ones and keys without an owner, are let in by
+    /// the profile itself.
+    pub fn admits(&self, principal: &Principal, members: Option<&Members>) -> bool {
+        match principal {
+            Principal::Anonymous | Principal::Key { owner: None, .. } => true,
+            Principal::Key { owner: Some(KeyOwner::User(id)), .. }
+            | Principal::User { id, .. }
+            | Principal::Person { id, .. } => self.people.admits(members, *id),
+            Principal::Key { owner: Some(KeyOwner::Team(id)), .. } => self.people.admits_team(members, *id),
+            Principal::Local => false,
+        }
+    }
+
+    /// Writes now and then when keys were last used, until the process stops.
+    pub fn write_uses(self: &Arc<Self>, store: Arc<Store>, tasks: &Tasks) {
+        let resource = Arc::clone(self);
+        tasks.spawn_until_stop(async move {
+            loop {
+                tokio::time::sleep(WRITE_INTERVAL).await;
+                resource.keys.write_uses(&store).await;
+            }
+        });
     }
 
     async fn live_key(&self, text: &str) -> Result<Arc<ApiKey>, Refused> {
@@ -109,7 +207,8 @@ impl Resource {
         if key.revoked_at.is_some() {
             return Err(Refused::Revoked);
         }
-        if !key.is_live(self.clock.now()) {
+        let now = self.clock.now();
+        if !key.is_live(now) || !key.is_opened_by(&hash, now) {
             return Err(Refused::Expired);
         }
         if !self.owner_is_enabled(&key) {
@@ -125,7 +224,8 @@ impl Resource {
     fn owner_is_enabled(&self, key: &ApiKey) -> bool {
         match key.owner {
             Some(KeyOwner::User(user)) => self.people.enabled(user).is_some(),
-            Some(KeyOwner::Team(_)) | None => true,
+            Some(KeyOwner::Team(team)) => self.people.team(team).is_some(),
+            None => true,
         }
     }
 }

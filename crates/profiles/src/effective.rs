@@ -2,7 +2,7 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use thiserror::Error;
-use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ToolFilter};
+use trunkline_model::{Members, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ToolFilter};
 
 /// A profile ready to decide. Made once for each configuration, then shared.
 #[derive(Debug)]
@@ -66,6 +66,11 @@ impl EffectiveProfile {
     /// How callers prove who they are.
     pub fn auth(&self) -> ProfileAuth {
         self.spec.auth
+    }
+
+    /// Which of those who can sign in may use it; none means all of them.
+    pub fn members(&self) -> Option<&Members> {
+        self.spec.members.as_ref()
     }
 
     /// The selected servers, in the order of the configuration.

@@ -9,11 +9,15 @@ mod doctor;
 mod hub_args;
 mod import;
 mod key;
+mod login;
+mod named;
 mod profile;
 mod proxy;
 mod schema;
 mod serve;
 mod server;
+mod team;
+mod user;
 
 use std::process::ExitCode;
 
@@ -52,6 +56,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     Import(import::ImportArgs),
     Connect(connect::ConnectArgs),
+    User(user::UserArgs),
+    Team(team::TeamArgs),
+    Login(login::LoginArgs),
     Connection(connection::ConnectionArgs),
     Key(key::KeyArgs),
     Server(server::ServerArgs),
@@ -90,6 +97,9 @@ async fn dispatch(command: Command, output: Output) -> anyhow::Result<Outcome> {
         Command::Schema(args) => Ok(schema::run(&args, output)),
         Command::Import(args) => import::run(&args, output),
         Command::Connect(args) => connect::run(&args, output),
+        Command::User(args) => Box::pin(user::run(args, output)).await,
+        Command::Team(args) => Box::pin(team::run(args, output)).await,
+        Command::Login(args) => Box::pin(login::run(args, output)).await,
         Command::Connection(args) => Box::pin(connection::run(args, output)).await,
         Command::Key(args) => Box::pin(key::run(args, output)).await,
         Command::Server(args) => Box::pin(server::run(args, output)).await,

@@ -59,6 +59,8 @@ pub struct Config {
     pub oauth_client: OauthClient,
     /// What URLs may lead to that others name.
     pub outbound: OutboundPolicy,
+    /// What the operator decides about clients that sign in.
+    pub authorization: trunkline_oauth::server::Settings,
     pub servers: BTreeMap<ServerName, ServerSpec>,
     pub server_descriptions: BTreeMap<ServerName, String>,
     /// In the order of the file.
@@ -108,6 +110,7 @@ impl Default for Config {
             secret_key: None,
             limits: Limits::default(),
             outbound: OutboundPolicy::default(),
+            authorization: trunkline_oauth::server::Settings::default(),
             servers: BTreeMap::new(),
             server_descriptions: BTreeMap::new(),
             profiles: IndexMap::new(),

@@ -19,6 +19,13 @@ const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// How long an answer may take; a list may have to wait for servers.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// `GET /api/v1/hub`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HubFacts {
+    /// Without a slash at its end.
+    pub(crate) public_url: String,
+}
+
 /// `GET /api/v1/servers`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Servers {

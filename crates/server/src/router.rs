@@ -13,11 +13,14 @@ use trunkline_mcp_hub::Hub;
 use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
 use trunkline_oauth::client::Pages;
 use trunkline_oauth::metadata::protected_resource;
+use trunkline_oauth::server::AuthorizationServer;
 use trunkline_profiles::{Guard, RefusedRequest};
 use trunkline_web::gate::GateRefusal;
 use trunkline_web::{Gate, Problem, RequestId};
 use url::Url;
 use uuid::Uuid;
+
+use crate::serve::Core;
 
 /// What a person sees who opens the address in a browser.
 const GREETING: &str = concat!(
@@ -34,7 +37,14 @@ struct WellKnown {
 }
 
 /// The routes, behind the checks that every request passes.
-pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, admin: Admin, gate: Gate) -> Router {
+pub(crate) fn router(
+    core: &Core,
+    public_url: &Url,
+    admin: Admin,
+    authorization: &Arc<AuthorizationServer>,
+    gate: Gate,
+) -> Router {
+    let hub = &core.hub;
     let clock = Arc::clone(&admin.clock);
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
     let pages = Pages { connections: Arc::clone(&admin.connections), sessions: Arc::clone(&admin.sessions) };
@@ -44,6 +54,8 @@ pub(crate) fn router(hub: &Arc<Hub>, public_url: &Url, admin: Admin, gate: Gate)
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         .merge(trunkline_oauth::page::router())
+        .merge(trunkline_oauth::login::router(Arc::clone(&core.login)))
+        .merge(authorization.router())
         .merge(trunkline_oauth::client::routes(pages))
         .merge(trunkline_console::router(admin, Door::Listener))
         .fallback(nothing_here);

@@ -12,14 +12,16 @@ use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
-use trunkline_oauth::login::Sessions;
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::login::{Login, LoginParts, Sessions};
+use trunkline_oauth::server::AuthorizationServer;
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, OutboundPolicy, Tasks};
 use url::Url;
 
+use crate::authorization::HubProfiles;
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -118,7 +120,8 @@ impl Running {
             connections: Arc::clone(&core.connections),
             clock: Arc::new(SystemClock),
         };
-        let app = router::router(&core.hub, &public_url.parse()?, admin.clone(), gate);
+        let authorization = core.authorization_server(config, public_url.parse()?)?;
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -143,6 +146,14 @@ impl Running {
         for profile in &profiles {
             let (name, auth) = (profile.name(), profile.auth());
             tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+        }
+        match self.core.login.setup_link().await {
+            Ok(Some(link)) => tracing::info!(
+                "there is no user yet; within an hour, make the first owner's account at {}",
+                link.expose()
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "whether there is a user cannot be told"),
         }
         let wants_key = profiles.iter().find(|profile| profile.auth() != ProfileAuth::None);
         if let Some(profile) = wants_key
@@ -173,6 +184,8 @@ pub(crate) struct Core {
     resource: Arc<Resource>,
     people: Arc<People>,
     sessions: Arc<Sessions>,
+    pub(crate) login: Arc<Login>,
+    tokens: Arc<Tokens>,
     connections: Arc<Connections>,
     outbound: Outbound,
     tasks: Tasks,
@@ -196,12 +209,30 @@ impl Core {
         let people =
             People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
         people.follow_changes(&tasks);
-        let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock))
+        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
             .await
-            .context("reading the API keys")?;
+            .context("the keys that sign access tokens")?;
+        tokens.follow_changes(&tasks);
+        let resource = Resource::load_with_tokens(
+            Arc::clone(&store),
+            Arc::clone(&people),
+            Arc::clone(&tokens),
+            Arc::clone(&clock),
+        )
+        .await
+        .context("reading the API keys")?;
         resource.follow_changes(&tasks);
+        resource.write_uses(Arc::clone(&store), &tasks);
         let sessions =
             Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
+        sessions.write_uses(&tasks);
+        let login = Login::new(LoginParts {
+            store: Arc::clone(&store),
+            people: Arc::clone(&people),
+            sessions: Arc::clone(&sessions),
+            clock: Arc::clone(&clock),
+            public_url: public_url.clone(),
+        })?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let outbound = Outbound::new(outbound_policy(config))?;
         let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
@@ -226,8 +257,20 @@ impl Core {
             public_url,
             tasks: tasks.clone(),
         });
-        let core =
-            Self { hub, guard, resource, people, sessions, connections, outbound, tasks, audit, store };
+        let core = Self {
+            hub,
+            guard,
+            resource,
+            people,
+            sessions,
+            login,
+            tokens,
+            connections,
+            outbound,
+            tasks,
+            audit,
+            store,
+        };
         core.taking().take(config)?;
         Ok(core)
     }
@@ -239,6 +282,26 @@ impl Core {
             connections: Arc::clone(&self.connections),
             outbound: self.outbound.clone(),
         }
+    }
+
+    /// Starts the authorization server of the hub at `public_url`.
+    fn authorization_server(
+        &self,
+        config: &Config,
+        public_url: Url,
+    ) -> anyhow::Result<Arc<AuthorizationServer>> {
+        Ok(AuthorizationServer::start(trunkline_oauth::server::Parts {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            tokens: Arc::clone(&self.tokens),
+            profiles: Arc::new(HubProfiles(Arc::clone(&self.hub))),
+            outbound: self.outbound.clone(),
+            clock: Arc::new(SystemClock),
+            tasks: self.tasks.clone(),
+            public_url,
+            settings: config.authorization.clone(),
+        })?)
     }
 
     /// Ends children, then the hub's own work, then the trail, then the database.

@@ -7,15 +7,34 @@ use crate::changes::{Topic, Watcher};
 use crate::database::{Database, reading, within};
 use crate::error::StoreError;
 
-const INSERT: &str = "INSERT INTO browser_session (id, hash, user_id, method, user_agent, created_at, expires_at, revoked_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-const LIVE: &str = "SELECT id, hash, user_id, method, user_agent, created_at, expires_at, revoked_at \
+const INSERT: &str = "INSERT INTO browser_session (id, hash, user_id, method, issuer_session, id_token, user_agent, \
+     created_at, seen_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const FORGET_OLD: &str = "DELETE FROM browser_session WHERE expires_at < $1";
+const LIVE: &str = "SELECT id, hash, user_id, method, user_agent, created_at, seen_at, expires_at, revoked_at \
      FROM browser_session WHERE revoked_at IS NULL AND expires_at > $1 ORDER BY created_at, id";
+const SEEN: &str = "UPDATE browser_session SET seen_at = $2 WHERE id = $1";
+const ID_TOKEN: &str = "SELECT id_token FROM browser_session WHERE id = $1";
 const REVOKE: &str = "UPDATE browser_session SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+const REVOKE_OF_USER: &str =
+    "UPDATE browser_session SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+const REVOKE_OF_ISSUER: &str = "UPDATE browser_session SET revoked_at = $3 \
+     WHERE method = $1 AND issuer_session = $2 AND revoked_at IS NULL";
+const REVOKE_OF_METHOD: &str = "UPDATE browser_session SET revoked_at = $3 \
+     WHERE method = $1 AND user_id = $2 AND revoked_at IS NULL";
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIVE, REVOKE];
+pub(crate) const STATEMENTS: &[&str] =
+    &[INSERT, FORGET_OLD, LIVE, SEEN, ID_TOKEN, REVOKE, REVOKE_OF_USER, REVOKE_OF_ISSUER, REVOKE_OF_METHOD];
 
-type Row = (Uuid, Vec<u8>, Uuid, String, String, i64, i64, Option<i64>);
+type Row = (Uuid, Vec<u8>, Uuid, String, String, i64, i64, i64, Option<i64>);
+
+/// What an identity provider gave with a sign-in, for the sign-out.
+#[derive(Debug, Clone, Default)]
+pub struct IssuerSession {
+    /// What the issuer calls the session (`sid`).
+    pub id: Option<String>,
+    /// The ID token, sealed.
+    pub id_token: Option<String>,
+}
 
 /// The repository of browser sessions.
 #[derive(Debug, Clone, Copy)]
@@ -29,21 +48,37 @@ impl<'a> BrowserSessions<'a> {
         Self { database, watcher }
     }
 
-    /// Adds a session whose cookie has this hash, and tells every process.
+    /// Adds a session whose cookie has this hash, forgets those whose time was
+    /// up before it began, and tells every process.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn insert(self, session: &BrowserSession, hash: TokenHash) -> Result<(), StoreError> {
+    pub async fn insert(
+        self,
+        session: &BrowserSession,
+        hash: TokenHash,
+        issuer: &IssuerSession,
+    ) -> Result<(), StoreError> {
         let on = || StoreError::on("add a browser session");
         let mut work = self.database.begin().await.map_err(on())?;
+        within!(&mut work, connection => {
+            sqlx::query(FORGET_OLD)
+                .bind(session.created_at.as_micros())
+                .execute(connection)
+                .await
+                .map_err(on())?;
+        });
         within!(&mut work, connection => {
             sqlx::query(INSERT)
                 .bind(session.id.as_uuid())
                 .bind(hash.0.as_slice())
                 .bind(session.user.as_uuid())
                 .bind(&session.method)
+                .bind(&issuer.id)
+                .bind(&issuer.id_token)
                 .bind(&session.user_agent)
                 .bind(session.created_at.as_micros())
+                .bind(session.seen_at.as_micros())
                 .bind(session.expires_at.as_micros())
                 .bind(session.revoked_at.map(Timestamp::as_micros))
                 .execute(connection)
@@ -65,33 +100,134 @@ impl<'a> BrowserSessions<'a> {
         rows.into_iter().map(session).collect()
     }
 
+    /// Writes when sessions were last used, and tells every process.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn seen(self, uses: &[(SessionId, Timestamp)]) -> Result<(), StoreError> {
+        let on = || StoreError::on("write when sessions were used");
+        let mut work = self.database.begin().await.map_err(on())?;
+        for (id, at) in uses {
+            within!(&mut work, connection => {
+                sqlx::query(SEEN)
+                    .bind(id.as_uuid())
+                    .bind(at.as_micros())
+                    .execute(connection)
+                    .await
+                    .map_err(on())?;
+            });
+        }
+        self.watcher.commit(work, Topic::People).await.map_err(on())?;
+        Ok(())
+    }
+
+    /// The sealed ID token that a session began with.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn id_token(self, id: SessionId) -> Result<Option<String>, StoreError> {
+        let found: Option<Option<String>> = reading!(self.database, pool => {
+            sqlx::query_scalar(ID_TOKEN).bind(id.as_uuid()).fetch_optional(pool).await
+        })
+        .map_err(StoreError::on("read a session's ID token"))?;
+        Ok(found.flatten())
+    }
+
     /// Ends a session, and tells every process. False when there is no such
     /// session or it had ended before.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn revoke(self, id: SessionId, at: Timestamp) -> Result<bool, StoreError> {
+        let ending = one(REVOKE, id.as_uuid(), at);
+        Ok(self.end(ending).await? > 0)
+    }
+
+    /// Ends every session of a user, and tells every process how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn revoke_all_of(self, user: UserId, at: Timestamp) -> Result<u64, StoreError> {
+        self.end(one(REVOKE_OF_USER, user.as_uuid(), at)).await
+    }
+
+    /// Ends the session that an issuer calls `issuer_session`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn revoke_of_issuer(
+        self,
+        method: &str,
+        issuer_session: &str,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.end(Ending::Issuer { method, issuer_session, at }).await
+    }
+
+    /// Ends the sessions that a user began through one issuer.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn revoke_of_method(
+        self,
+        method: &str,
+        user: UserId,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.end(Ending::Method { method, user: user.as_uuid(), at }).await
+    }
+
+    async fn end(self, ending: Ending<'_>) -> Result<u64, StoreError> {
         let on = || StoreError::on("end a browser session");
         let mut work = self.database.begin().await.map_err(on())?;
-        let revoked = within!(&mut work, connection => {
-            sqlx::query(REVOKE)
-                .bind(id.as_uuid())
-                .bind(at.as_micros())
-                .execute(connection)
-                .await
-                .map_err(on())?
-                .rows_affected()
+        let ended = within!(&mut work, connection => {
+            match ending {
+                Ending::One { sql, id, at } => {
+                    sqlx::query(sql).bind(id).bind(at.as_micros()).execute(connection).await.map_err(on())?.rows_affected()
+                }
+                Ending::Issuer { method, issuer_session, at } => {
+                    sqlx::query(REVOKE_OF_ISSUER)
+                        .bind(method)
+                        .bind(issuer_session)
+                        .bind(at.as_micros())
+                        .execute(connection)
+                        .await
+                        .map_err(on())?
+                        .rows_affected()
+                }
+                Ending::Method { method, user, at } => {
+                    sqlx::query(REVOKE_OF_METHOD)
+                        .bind(method)
+                        .bind(user)
+                        .bind(at.as_micros())
+                        .execute(connection)
+                        .await
+                        .map_err(on())?
+                        .rows_affected()
+                }
+            }
         });
-        if revoked == 0 {
-            return Ok(false);
+        if ended > 0 {
+            self.watcher.commit(work, Topic::People).await.map_err(on())?;
         }
-        self.watcher.commit(work, Topic::People).await.map_err(on())?;
-        Ok(true)
+        Ok(ended)
     }
 }
 
+/// Which sessions end.
+#[derive(Clone, Copy)]
+enum Ending<'a> {
+    One { sql: &'static str, id: Uuid, at: Timestamp },
+    Issuer { method: &'a str, issuer_session: &'a str, at: Timestamp },
+    Method { method: &'a str, user: Uuid, at: Timestamp },
+}
+
+const fn one(sql: &'static str, id: Uuid, at: Timestamp) -> Ending<'static> {
+    Ending::One { sql, id, at }
+}
+
 fn session(row: Row) -> Result<(TokenHash, BrowserSession), StoreError> {
-    let (id, hash, user, method, user_agent, created_at, expires_at, revoked_at) = row;
+    let (id, hash, user, method, user_agent, created_at, seen_at, expires_at, revoked_at) = row;
     let id = SessionId::from_uuid(id);
     let hash = hash.try_into().map_err(|_| StoreError::Damaged {
         what: "a browser session",
@@ -103,6 +239,7 @@ fn session(row: Row) -> Result<(TokenHash, BrowserSession), StoreError> {
         method,
         user_agent,
         created_at: Timestamp::from_micros(created_at),
+        seen_at: Timestamp::from_micros(seen_at),
         expires_at: Timestamp::from_micros(expires_at),
         revoked_at: revoked_at.map(Timestamp::from_micros),
     };

@@ -35,6 +35,10 @@ pub enum Topic {
     People,
     /// Something made in the console, or read from a file, took effect.
     Configuration,
+    /// Grants of OAuth clients were revoked.
+    Grants,
+    /// A key that signs access tokens was added.
+    SigningKeys,
     /// Connections to upstream servers, or the clients they stand on.
     Connections,
 }
@@ -59,13 +63,16 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 4] = [Self::Keys, Self::People, Self::Configuration, Self::Connections];
+    const ALL: [Self; 6] =
+        [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys, Self::Connections];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::People => "people",
             Self::Configuration => "configuration",
+            Self::Grants => "grants",
+            Self::SigningKeys => "signing_keys",
             Self::Connections => "connections",
         }
     }
@@ -137,13 +144,20 @@ impl<'a> Changes<'a> {
 
 impl Watcher {
     /// Raises the counter within `work`, commits, and tells this process.
-    pub(crate) async fn commit(&self, mut work: Work, topic: Topic) -> Result<i64, sqlx::Error> {
+    pub(crate) async fn commit(&self, work: Work, topic: Topic) -> Result<i64, sqlx::Error> {
+        self.commit_on(work, &[topic]).await
+    }
+
+    /// As [`commit`](Self::commit), for work that concerns several topics.
+    pub(crate) async fn commit_on(&self, mut work: Work, topics: &[Topic]) -> Result<i64, sqlx::Error> {
         let version: i64 =
             within!(&mut work, connection => sqlx::query_scalar(RAISE).fetch_one(connection).await)?;
-        within!(&mut work, connection => {
-            sqlx::query(MARK).bind(topic.as_str()).bind(version).execute(connection).await?;
-        });
-        work.notify(topic.as_str()).await?;
+        for topic in topics {
+            within!(&mut work, connection => {
+                sqlx::query(MARK).bind(topic.as_str()).bind(version).execute(connection).await?;
+            });
+            work.notify(topic.as_str()).await?;
+        }
         work.commit().await?;
         self.hear(version);
         Ok(version)

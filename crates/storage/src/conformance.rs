@@ -2,6 +2,7 @@
 //! and then on a real PostgreSQL.
 
 mod audit;
+mod authorization;
 mod changes;
 mod connections;
 mod journal;

@@ -13,6 +13,7 @@
 //! at all. "Not found" is not an error. Times are microseconds.
 
 mod audit;
+pub mod authorization;
 mod browser_sessions;
 mod changes;
 mod connections;
@@ -22,7 +23,9 @@ mod journal;
 mod key_file;
 mod keys;
 mod migration;
+mod sign_in_links;
 mod store;
+mod teams;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod upstream_clients;
@@ -34,14 +37,16 @@ mod vault;
 mod conformance;
 
 pub use audit::{Audit, AuditRow};
-pub use browser_sessions::BrowserSessions;
+pub use browser_sessions::{BrowserSessions, IssuerSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use keys::Keys;
+pub use sign_in_links::{LinkFor, SignInLinks};
 pub use store::{Location, Store, StoreOptions, VaultKey};
+pub use teams::Teams;
 pub use upstream_clients::UpstreamClients;
 pub use upstream_flows::UpstreamFlows;
-pub use users::Users;
+pub use users::{Changed, DirectoryGroup, Identity, IdentityOwner, UserChange, Users};
 pub use vault::{KeyFault, Sealed, Sealer, Vault, VaultError};

@@ -25,7 +25,12 @@ macro_rules! step {
     };
 }
 
-const STEPS: &[Step] = &[step!(1, "0001_start"), step!(2, "0002_people"), step!(4, "0004_connections")];
+const STEPS: &[Step] = &[
+    step!(1, "0001_start"),
+    step!(2, "0002_people"),
+    step!(3, "0003_authorization_server"),
+    step!(4, "0004_connections"),
+];
 
 /// Brings the schema up to date within `work`, which nobody else can enter.
 pub(crate) async fn migrate(work: &mut Work) -> Result<(), MigrateError> {

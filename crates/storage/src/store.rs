@@ -7,15 +7,20 @@ use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
-use trunkline_model::{Clock, Secret};
+use trunkline_model::{Clock, Secret, Timestamp};
 
 use crate::audit::Audit;
+use crate::authorization::{
+    Clients, Codes, Consents, Devices, Grants, RefreshTokens, SigningKeys, Swept, UsedAssertions, sweep,
+};
 use crate::browser_sessions::BrowserSessions;
 use crate::changes::{Changes, Watcher};
 use crate::connections::Connections;
 use crate::database::{Database, Work, within};
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::keys::Keys;
+use crate::sign_in_links::SignInLinks;
+use crate::teams::Teams;
 use crate::upstream_clients::UpstreamClients;
 use crate::upstream_flows::UpstreamFlows;
 use crate::users::Users;
@@ -130,9 +135,68 @@ impl Store {
         BrowserSessions::new(&self.database, &self.watcher)
     }
 
+    /// Teams of users.
+    pub fn teams(&self) -> Teams<'_> {
+        Teams::new(&self.database, &self.watcher)
+    }
+
+    /// Links that sign somebody in, once.
+    pub fn sign_in_links(&self) -> SignInLinks<'_> {
+        SignInLinks::new(&self.database, &self.watcher)
+    }
+
     /// The audit trail.
     pub fn audit(&self) -> Audit<'_> {
         Audit::new(&self.database)
+    }
+
+    /// Keys that sign access tokens.
+    pub fn signing_keys(&self) -> SigningKeys<'_> {
+        SigningKeys::new(&self.database, &self.watcher)
+    }
+
+    /// OAuth clients.
+    pub fn clients(&self) -> Clients<'_> {
+        Clients::new(&self.database, &self.watcher)
+    }
+
+    /// What users granted OAuth clients.
+    pub fn grants(&self) -> Grants<'_> {
+        Grants::new(&self.database, &self.watcher)
+    }
+
+    /// Authorization codes.
+    pub fn codes(&self) -> Codes<'_> {
+        Codes::new(&self.database)
+    }
+
+    /// Refresh tokens of grants.
+    pub fn refresh_tokens(&self) -> RefreshTokens<'_> {
+        RefreshTokens::new(&self.database, &self.watcher)
+    }
+
+    /// Consents that users gave.
+    pub fn consents(&self) -> Consents<'_> {
+        Consents::new(&self.database)
+    }
+
+    /// Devices that wait for a user.
+    pub fn devices(&self) -> Devices<'_> {
+        Devices::new(&self.database)
+    }
+
+    /// Assertions that have been used.
+    pub fn used_assertions(&self) -> UsedAssertions<'_> {
+        UsedAssertions::new(&self.database)
+    }
+
+    /// Removes codes, tokens and grants that ended before `over`, and clients
+    /// that made themselves known and were not used since `unused`.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn sweep_authorization(&self, over: Timestamp, unused: Timestamp) -> Result<Swept, StoreError> {
+        sweep(&self.database, over, unused).await
     }
 
     /// What has changed, here and in other processes.

@@ -1,20 +1,42 @@
 //! Users: people and service accounts.
 
+mod change;
+mod directory;
+mod identity;
+mod password;
+
 use trunkline_model::{Role, Timestamp, User, UserId, UserKind};
 use uuid::Uuid;
 
 use crate::changes::{Topic, Watcher};
-use crate::database::{Database, reading, within};
+use crate::database::{Database, Work, reading, within};
 use crate::error::StoreError;
+
+pub(crate) use change::take_turn;
+pub use change::{Changed, UserChange};
+pub use directory::DirectoryGroup;
+pub use identity::{Identity, IdentityOwner};
 
 const INSERT: &str = "INSERT INTO user_account (id, kind, login, name, role, created_at, disabled_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const LIST: &str =
     "SELECT id, kind, login, name, role, created_at, disabled_at FROM user_account ORDER BY login";
+const FIND: &str =
+    "SELECT id, kind, login, name, role, created_at, disabled_at FROM user_account WHERE id = $1";
+const FIND_BY_LOGIN: &str =
+    "SELECT id, kind, login, name, role, created_at, disabled_at FROM user_account WHERE login = $1";
+const TAKEN: &str = "SELECT COUNT(*) FROM user_account WHERE login = $1";
+const ANY: &str = "SELECT COUNT(*) FROM user_account";
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST];
+pub(crate) const STATEMENTS: &[&[&str]] = &[
+    &[INSERT, LIST, FIND, FIND_BY_LOGIN, TAKEN, ANY],
+    change::STATEMENTS,
+    directory::STATEMENTS,
+    identity::STATEMENTS,
+    password::STATEMENTS,
+];
 
-type Row = (Uuid, String, String, String, String, i64, Option<i64>);
+pub(crate) type Row = (Uuid, String, String, String, String, i64, Option<i64>);
 
 /// The repository of users.
 #[derive(Debug, Clone, Copy)]
@@ -35,21 +57,28 @@ impl<'a> Users<'a> {
     pub async fn insert(self, user: &User) -> Result<(), StoreError> {
         let on = || StoreError::on("add a user");
         let mut work = self.database.begin().await.map_err(on())?;
-        within!(&mut work, connection => {
-            sqlx::query(INSERT)
-                .bind(user.id.as_uuid())
-                .bind(user.kind.as_str())
-                .bind(&user.login)
-                .bind(&user.name)
-                .bind(user.role.as_str())
-                .bind(user.created_at.as_micros())
-                .bind(user.disabled_at.map(Timestamp::as_micros))
-                .execute(connection)
-                .await
-                .map_err(on())?;
-        });
+        insert(&mut work, user).await.map_err(on())?;
         self.watcher.commit(work, Topic::People).await.map_err(on())?;
         Ok(())
+    }
+
+    /// Adds a user unless somebody has the login; false then.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn insert_new(self, user: &User) -> Result<bool, StoreError> {
+        let on = || StoreError::on("add a user");
+        let mut work = self.database.begin().await.map_err(on())?;
+        change::take_turn(&mut work).await.map_err(on())?;
+        let taken: i64 = within!(&mut work, connection => {
+            sqlx::query_scalar(TAKEN).bind(&user.login).fetch_one(connection).await.map_err(on())?
+        });
+        if taken > 0 {
+            return Ok(false);
+        }
+        insert(&mut work, user).await.map_err(on())?;
+        self.watcher.commit(work, Topic::People).await.map_err(on())?;
+        Ok(true)
     }
 
     /// All users, the disabled ones too, by login.
@@ -61,9 +90,53 @@ impl<'a> Users<'a> {
             .map_err(StoreError::on("list the users"))?;
         rows.into_iter().map(user).collect()
     }
+
+    /// The user with this id, disabled or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]: unavailable, or a damaged row.
+    pub async fn find(self, id: UserId) -> Result<Option<User>, StoreError> {
+        let row: Option<Row> =
+            reading!(self.database, pool => sqlx::query_as(FIND).bind(id.as_uuid()).fetch_optional(pool).await)
+                .map_err(StoreError::on("find a user"))?;
+        row.map(user).transpose()
+    }
+
+    /// The user with this login, disabled or not.
+    ///
+    /// # Errors
+    /// [`StoreError`]: unavailable, or a damaged row.
+    pub async fn find_by_login(self, login: &str) -> Result<Option<User>, StoreError> {
+        let row: Option<Row> =
+            reading!(self.database, pool => sqlx::query_as(FIND_BY_LOGIN).bind(login).fetch_optional(pool).await)
+                .map_err(StoreError::on("find a user"))?;
+        row.map(user).transpose()
+    }
 }
 
-fn user(row: Row) -> Result<User, StoreError> {
+pub(crate) async fn insert(work: &mut Work, user: &User) -> Result<(), sqlx::Error> {
+    within!(work, connection => {
+        sqlx::query(INSERT)
+            .bind(user.id.as_uuid())
+            .bind(user.kind.as_str())
+            .bind(&user.login)
+            .bind(&user.name)
+            .bind(user.role.as_str())
+            .bind(user.created_at.as_micros())
+            .bind(user.disabled_at.map(Timestamp::as_micros))
+            .execute(connection)
+            .await
+            .map(drop)
+    })
+}
+
+/// Whether there is any user.
+pub(crate) async fn any(work: &mut Work) -> Result<bool, sqlx::Error> {
+    let count: i64 = within!(work, connection => sqlx::query_scalar(ANY).fetch_one(connection).await)?;
+    Ok(count > 0)
+}
+
+pub(crate) fn user(row: Row) -> Result<User, StoreError> {
     let (id, kind, login, name, role, created_at, disabled_at) = row;
     let id = UserId::from_uuid(id);
     let damaged = |detail: String| StoreError::Damaged { what: "a user", detail: format!("{id}: {detail}") };

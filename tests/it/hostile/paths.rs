@@ -10,7 +10,7 @@ const NO_ROUTE: Refusal = Refusal::Problem { status: 404, title: "Not found" };
 const NO_PROFILE: Refusal = unread(404, -32600, "there is no profile named …");
 
 /// The admin API is among them: it is on the control socket alone.
-const UNROUTED: [&str; 29] = [
+const UNROUTED: [&str; 23] = [
     "/mcp",
     "/mcp/",
     "/mcp/red/",
@@ -29,12 +29,6 @@ const UNROUTED: [&str; 29] = [
     "/mcp/red/../../healthz",
     "/mcp/red/.well-known/oauth-protected-resource",
     "/v1/messages",
-    "/api/v1/servers",
-    "/api/v1/servers/scripted/logs",
-    "/api/v1/profiles/red/tools",
-    "/api/v1/changes",
-    "/api/v1/audit/flush",
-    "/api/openapi.json",
     "/mcp-rest/test/connection",
     "/mcp;x/red",
     "/.env",

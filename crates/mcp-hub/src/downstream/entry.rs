@@ -10,7 +10,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use trunkline_model::{Action, Caller, Decision, Principal, ProfileName, Reason, Timestamp};
-use trunkline_oauth::resource::Refused;
+use trunkline_oauth::resource::{Access, Refused};
 use trunkline_profiles::{EffectiveProfile, RefusedRequest};
 use trunkline_web::{RequestId, body};
 use uuid::Uuid;
@@ -54,7 +54,8 @@ pub(crate) async fn enter(hub: &Arc<Hub>, name: &str, parts: &Parts) -> Result<E
             .status(StatusCode::NOT_FOUND);
         return Err(stranger.refuse(None, Reason::NotInProfile, &error));
     };
-    match hub.resource.authenticate(&parts.headers, profile.name(), profile.auth()).await {
+    let access = Access { auth: profile.auth(), members: profile.members() };
+    match hub.resource.authenticate(&parts.headers, profile.name(), access).await {
         Ok(caller) => Ok(Entry { hub: Arc::clone(hub), profile, caller, request_id, arrived }),
         Err(refused) => Err(stranger.challenge(profile.name(), refused)),
     }

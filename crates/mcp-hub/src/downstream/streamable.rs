@@ -376,7 +376,10 @@ impl<S: Source> Source for Open<S> {
                 () = self.hub.stopping.cancelled() => return None,
                 _ = self.look_again.tick() => {
                     let profile = self.hub.profile(self.caller.profile().as_str());
-                    if profile.is_none() || !self.hub.resource.is_still_good(&self.caller) {
+                    let is_member = profile.is_some_and(|profile| {
+                        self.hub.resource.admits(self.caller.principal(), profile.spec().members.as_ref())
+                    });
+                    if !is_member || !self.hub.resource.is_still_good(&self.caller) {
                         return None;
                     }
                 }

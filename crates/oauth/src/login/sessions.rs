@@ -5,14 +5,23 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use trunkline_model::{BrowserSession, Clock, SessionId, User};
-use trunkline_storage::{Store, StoreError};
+use trunkline_storage::{IssuerSession, Store, StoreError};
+use trunkline_web::Tasks;
 use url::Url;
 
+use super::cookie::Cookie;
 use crate::keys::Form;
 use crate::people::People;
+use crate::uses::Uses;
 
-/// How long a session lasts.
-const LIFETIME: Duration = Duration::from_hours(12);
+/// How long a session lasts at most.
+const LIFETIME: Duration = Duration::from_hours(7 * 24);
+/// How long a session lasts that nobody uses.
+const IDLE: Duration = Duration::from_hours(12);
+/// How old the written time of the last use gets. Each writing makes every
+/// process read the sessions again.
+const SEEN_INTERVAL: Duration = Duration::from_mins(10);
+const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 const USER_AGENT_LENGTH: usize = 200;
 
 /// Makes sessions and recognises them.
@@ -21,8 +30,8 @@ pub struct Sessions {
     store: Arc<Store>,
     people: Arc<People>,
     clock: Arc<dyn Clock>,
-    cookie_name: &'static str,
-    secure: bool,
+    cookie: Cookie,
+    uses: Uses<SessionId>,
 }
 
 /// The person in front of a browser.
@@ -35,22 +44,28 @@ pub struct SignedIn {
 impl Sessions {
     /// Sessions of the hub at `public_url`.
     pub fn new(store: Arc<Store>, people: Arc<People>, clock: Arc<dyn Clock>, public_url: &Url) -> Self {
-        let secure = public_url.scheme() == "https";
-        // RFC 6265bis section 4.1.3.2: no other host can set a cookie with this prefix.
-        let cookie_name = if secure { "__Host-trunkline_session" } else { "trunkline_session" };
-        Self { store, people, clock, cookie_name, secure }
+        let cookie = Cookie::new("trunkline_session", public_url);
+        Self { store, people, clock, cookie, uses: Uses::default() }
     }
 
     /// Who sends a request with these headers; none unless exactly one live
     /// session of an enabled user is presented.
     pub fn signed_in(&self, headers: &HeaderMap) -> Option<SignedIn> {
-        let hash = Form::SESSION.hash_if_well_formed(cookie(headers, self.cookie_name)?)?;
+        let hash = Form::SESSION.hash_if_well_formed(self.cookie.value(headers)?)?;
         let session = self.people.session(&hash)?;
+        let now = self.clock.now();
+        let seen = self.uses.last(&session.id).map_or(session.seen_at, |at| at.max(session.seen_at));
+        if now.since(seen) >= IDLE {
+            return None;
+        }
         let user = self.people.enabled(session.user)?;
+        self.uses.note(session.id, now);
         Some(SignedIn { user, session: session.id })
     }
 
     /// Signs `user` in, and returns the `Set-Cookie` header for the browser.
+    /// A session that the browser had before ends: its cookie may have been
+    /// put there by somebody else.
     ///
     /// # Errors
     /// [`StoreError`]: then nobody is signed in.
@@ -60,7 +75,25 @@ impl Sessions {
         method: &str,
         headers: &HeaderMap,
     ) -> Result<HeaderValue, StoreError> {
+        self.sign_in_through(user, method, headers, &IssuerSession::default()).await
+    }
+
+    /// As [`sign_in`](Self::sign_in), with what an identity provider gave for
+    /// the sign-out.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then nobody is signed in.
+    pub async fn sign_in_through(
+        &self,
+        user: &User,
+        method: &str,
+        headers: &HeaderMap,
+        issuer: &IssuerSession,
+    ) -> Result<HeaderValue, StoreError> {
         let now = self.clock.now();
+        if let Some(before) = self.signed_in(headers) {
+            self.store.browser_sessions().revoke(before.session, now).await?;
+        }
         let (minted, id) = {
             let mut random = rand::rng();
             let mut bytes = [0; 10];
@@ -73,12 +106,13 @@ impl Sessions {
             method: method.to_owned(),
             user_agent: user_agent(headers),
             created_at: now,
+            seen_at: now,
             expires_at: now.plus(LIFETIME),
             revoked_at: None,
         };
-        self.store.browser_sessions().insert(&session, minted.hash).await?;
+        self.store.browser_sessions().insert(&session, minted.hash, issuer).await?;
         self.people.catch_up().await?;
-        Ok(self.set_cookie(minted.key.expose(), LIFETIME))
+        Ok(self.cookie.set(minted.key.expose(), LIFETIME))
     }
 
     /// Ends a session; the header makes the browser forget its cookie.
@@ -88,33 +122,29 @@ impl Sessions {
     pub async fn sign_out(&self, session: SessionId) -> Result<HeaderValue, StoreError> {
         self.store.browser_sessions().revoke(session, self.clock.now()).await?;
         self.people.catch_up().await?;
-        Ok(self.set_cookie("", Duration::ZERO))
+        Ok(self.cookie.unset())
     }
 
-    fn set_cookie(&self, value: &str, lifetime: Duration) -> HeaderValue {
-        let secure = if self.secure { "; Secure" } else { "" };
-        // Lax: the browser comes back from an identity provider by a link.
-        let text = format!(
-            "{}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-            self.cookie_name,
-            lifetime.as_secs()
-        );
-        // Both parts are of our own alphabet.
-        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    /// Writes now and then when sessions were last used, until the process stops.
+    pub fn write_uses(self: &Arc<Self>, tasks: &Tasks) {
+        let sessions = Arc::clone(self);
+        tasks.spawn_until_stop(async move {
+            loop {
+                tokio::time::sleep(WRITE_INTERVAL).await;
+                sessions.write_uses_once().await;
+            }
+        });
     }
-}
 
-/// The one cookie with this name; none when there are two, since then one of
-/// them is not ours.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut values = pairs
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value);
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
+    async fn write_uses_once(&self) {
+        let uses = self.uses.take_unwritten(SEEN_INTERVAL);
+        self.uses.forget(self.clock.now(), IDLE);
+        if !uses.is_empty()
+            && let Err(error) = self.store.browser_sessions().seen(&uses).await
+        {
+            tracing::debug!(%error, "when sessions were used could not be written");
+        }
+    }
 }
 
 fn user_agent(headers: &HeaderMap) -> String {
@@ -175,8 +205,26 @@ mod tests {
         assert!(sessions.signed_in(&headers).is_none());
 
         let cookie = sessions.sign_in(&fixture.user, "password", &HeaderMap::new()).await.expect("in");
-        fixture.clock.advance(LIFETIME);
-        assert!(sessions.signed_in(&returned(&cookie)).is_none());
+        let headers = returned(&cookie);
+        for _ in 0..14 {
+            fixture.clock.advance(IDLE.saturating_sub(Duration::from_secs(1)));
+            assert!(sessions.signed_in(&headers).is_some(), "in use");
+            sessions.write_uses_once().await;
+        }
+        fixture.clock.advance(IDLE.saturating_sub(Duration::from_secs(1)));
+        assert!(sessions.signed_in(&headers).is_none(), "seven days are over");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_nobody_uses_ends_and_a_new_one_ends_the_one_before() {
+        let fixture = fixture("http://localhost:7400").await;
+        let sessions = &fixture.sessions;
+        let first = sessions.sign_in(&fixture.user, "password", &HeaderMap::new()).await.expect("in");
+        let second = sessions.sign_in(&fixture.user, "password", &returned(&first)).await.expect("in");
+        assert!(sessions.signed_in(&returned(&first)).is_none(), "the cookie of before opens nothing");
+        assert!(sessions.signed_in(&returned(&second)).is_some());
+        fixture.clock.advance(IDLE);
+        assert!(sessions.signed_in(&returned(&second)).is_none());
     }
 
     #[tokio::test]

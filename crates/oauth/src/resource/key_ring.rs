@@ -11,6 +11,7 @@ use trunkline_storage::{Store, StoreError, Topic};
 
 use super::Refused;
 use crate::mirror::{Mirror, Origin, Stored};
+use crate::uses::Uses;
 
 /// How long a request with an unknown key may wait for the database.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -18,6 +19,8 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// …and how many times at once, after a quiet while.
 const LOOK_BURST: u32 = 20;
+/// How long a key is remembered that nobody uses.
+const FORGET_AFTER: Duration = Duration::from_hours(1);
 
 /// Keys by their hashes and by their ids. Revoked and expired ones are among
 /// them, so that their bearers can be told what is the matter.
@@ -31,7 +34,13 @@ impl Keys {
     pub(super) fn new(keys: Vec<ApiKey>) -> Self {
         let keys: Vec<Arc<ApiKey>> = keys.into_iter().map(Arc::new).collect();
         Self {
-            by_hash: keys.iter().map(|key| (key.hash, Arc::clone(key))).collect(),
+            by_hash: keys
+                .iter()
+                .flat_map(|key| {
+                    let previous = key.previous.map(|previous| (previous.hash, Arc::clone(key)));
+                    previous.into_iter().chain([(key.hash, Arc::clone(key))])
+                })
+                .collect(),
             by_id: keys.into_iter().map(|key| (key.id, key)).collect(),
         }
     }
@@ -40,6 +49,7 @@ impl Keys {
 #[derive(Debug)]
 pub(super) struct KeyRing {
     keys: Mirror<Keys>,
+    uses: Uses<KeyId>,
     clock: Arc<dyn Clock>,
     /// Held by the one request that asks the database for an unknown key.
     looks: Mutex<LookBudget>,
@@ -60,7 +70,7 @@ impl KeyRing {
         origin: impl Origin<Keys> + 'static,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { keys: Mirror::load(origin).await?, clock, looks: Mutex::default() })
+        Ok(Self { keys: Mirror::load(origin).await?, uses: Uses::default(), clock, looks: Mutex::default() })
     }
 
     /// The key with this hash, from memory.
@@ -101,6 +111,21 @@ impl KeyRing {
                 Err(Refused::Unavailable)
             }
         }
+    }
+
+    pub(super) fn note_use(&self, id: KeyId) {
+        self.uses.note(id, self.clock.now());
+    }
+
+    /// Writes when keys were last used, where that is news.
+    pub(super) async fn write_uses(&self, store: &Store) {
+        let uses = self.uses.take_unwritten(super::WRITE_INTERVAL);
+        if !uses.is_empty()
+            && let Err(error) = store.keys().used(&uses).await
+        {
+            tracing::debug!(%error, "when API keys were used could not be written");
+        }
+        self.uses.forget(self.clock.now(), FORGET_AFTER);
     }
 
     pub(super) async fn follow_changes(&self) {

@@ -27,6 +27,17 @@ pub enum Refused {
     OtherProfile,
     #[error("The user this API key belongs to is disabled. Ask an administrator of the hub.")]
     OwnerDisabled,
+    #[error("This profile is not for the owner of this credential. Ask an administrator of the hub.")]
+    NotMember,
+    /// Not signed by this hub, changed on the way, or no access token at all.
+    #[error("This is not an access token of this hub. Sign in again.")]
+    TokenNotOurs,
+    #[error("This access token has expired. Refresh it, or sign in again.")]
+    TokenExpired,
+    #[error("This access token has been revoked. Sign in again.")]
+    TokenRevoked,
+    #[error("This access token is for another profile. Sign in at the endpoint of this one.")]
+    TokenOfOtherProfile,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -42,7 +53,13 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
-            | Self::OtherProfile => StatusCode::UNAUTHORIZED,
+            | Self::OtherProfile
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::TokenOfOtherProfile => StatusCode::UNAUTHORIZED,
+            // RFC 6750 section 3.1: signing in again would not help.
+            Self::NotMember => StatusCode::FORBIDDEN,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -51,7 +68,8 @@ impl Refused {
     /// What the audit trail says of it.
     pub fn reason(self) -> Reason {
         match self {
-            Self::OtherProfile => Reason::OtherProfile,
+            Self::OtherProfile | Self::TokenOfOtherProfile => Reason::OtherProfile,
+            Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
             | Self::Malformed
@@ -59,6 +77,9 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
             | Self::Unavailable => Reason::NotAuthenticated,
         }
     }
@@ -77,8 +98,12 @@ impl Refused {
             | Self::Expired
             | Self::Revoked
             | Self::OwnerDisabled
-            | Self::OtherProfile => Some("invalid_token"),
-            Self::Unavailable => return None,
+            | Self::OtherProfile
+            | Self::TokenNotOurs
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::TokenOfOtherProfile => Some("invalid_token"),
+            Self::NotMember | Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(3);
         match resource_metadata {
@@ -102,7 +127,7 @@ fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 9] = [
+    const ALL: [Refused; 14] = [
         Refused::Missing,
         Refused::Ambiguous,
         Refused::Malformed,
@@ -111,6 +136,11 @@ mod tests {
         Refused::Revoked,
         Refused::OtherProfile,
         Refused::OwnerDisabled,
+        Refused::NotMember,
+        Refused::TokenNotOurs,
+        Refused::TokenExpired,
+        Refused::TokenRevoked,
+        Refused::TokenOfOtherProfile,
         Refused::Unavailable,
     ];
 
@@ -144,6 +174,7 @@ mod tests {
     fn a_key_that_may_be_good_is_not_called_bad() {
         assert_eq!(Refused::Unavailable.challenge(Some("https://h/m")), None);
         assert_eq!(Refused::Unavailable.status(), 503);
+        assert_eq!((Refused::NotMember.challenge(None), Refused::NotMember.status().as_u16()), (None, 403));
     }
 
     #[test]

@@ -81,6 +81,8 @@ fn key(seed: u64) -> (Secret, ApiKey) {
         owner: None,
         created_at: NOW,
         expires_at: None,
+        last_used_at: None,
+        previous: None,
         revoked_at: None,
     };
     (minted.key, key)
@@ -109,7 +111,11 @@ async fn fixture(known: Vec<ApiKey>) -> Fixture {
     let clock = ManualClock::starting_at(NOW);
     let keys = KeyRing::load(Arc::clone(&source), Arc::new(clock.clone())).await.expect("loaded");
     let people = Arc::new(People::nobody(Arc::new(clock.clone())).await);
-    Fixture { source, resource: Resource { keys, people, clock: Arc::new(clock.clone()) }, clock }
+    Fixture {
+        source,
+        resource: Resource { keys, people, tokens: None, clock: Arc::new(clock.clone()) },
+        clock,
+    }
 }
 
 impl Fixture {

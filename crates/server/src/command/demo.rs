@@ -68,8 +68,12 @@ pub(super) async fn run(args: DemoArgs, output: Output) -> anyhow::Result<Outcom
 async fn new_key(data: &DataDir, config: &Config) -> anyhow::Result<Secret> {
     data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
     let store = Store::open(data.store_options(config), Arc::new(SystemClock)).await?;
-    let wanted =
-        Wanted { profile: sample_config::profile()?, name: "demo".to_owned(), expires: Some(LIFETIME) };
+    let wanted = Wanted {
+        profile: sample_config::profile()?,
+        name: "demo".to_owned(),
+        expires: Some(LIFETIME),
+        owner: None,
+    };
     let (_, key) = create(&store, wanted, SystemClock.now()).await?;
     store.close().await;
     Ok(key)

@@ -3,6 +3,7 @@
 mod create;
 mod list;
 mod revoke;
+mod rotate;
 
 use std::time::Duration;
 
@@ -13,15 +14,17 @@ use super::hub_args::HubArgs;
 use crate::config::parse_duration;
 use crate::output::{Outcome, Output};
 
-pub(super) use create::{Wanted, create};
+pub(super) use create::{OwnerName, Wanted, create};
 
-/// Make, list and revoke API keys.
+/// Make, list, rotate and revoke API keys.
 ///
 /// Works on the hub's database, beside a running hub, and takes effect in it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline key create --profile engineering --name ci --expires 90d
+  trunkline key create --profile engineering --user ann@example.org
   trunkline key list
+  trunkline key rotate key_0192f0c17cf87e3f8a5d1f2e3c4b5a69 --grace 1d
   trunkline key revoke key_0192f0c17cf87e3f8a5d1f2e3c4b5a69")]
 pub(super) struct KeyArgs {
     #[command(subcommand)]
@@ -43,6 +46,15 @@ enum KeyCommand {
         /// How long the key is good, such as 12h or 30d; for ever when absent.
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
+        /// The user on whose behalf the key acts, by sign-in name or id.
+        #[arg(long, value_name = "USER", conflicts_with_all = ["team", "service"])]
+        user: Option<String>,
+        /// The team on whose behalf the key acts, by name or id.
+        #[arg(long, value_name = "TEAM", conflicts_with = "service")]
+        team: Option<String>,
+        /// The service account on whose behalf the key acts, by name or id.
+        #[arg(long, value_name = "ACCOUNT")]
+        service: Option<String>,
         #[command(flatten)]
         hub: HubArgs,
     },
@@ -50,6 +62,21 @@ enum KeyCommand {
     #[command(after_help = "Example:
   trunkline key list --json | jq -r '.keys[] | select(.live) | .id'")]
     List {
+        #[command(flatten)]
+        hub: HubArgs,
+    },
+    /// Give a key a new secret and show it, this once; the one before it stays good for a while.
+    #[command(after_help = "Example:
+  trunkline key rotate key_0192f0c17cf87e3f8a5d1f2e3c4b5a69 --grace 12h
+
+Exit codes: 0 the new secret is printed, 1 there is no such key, or it is revoked.")]
+    Rotate {
+        /// The key's id, as `key list` shows it.
+        #[arg(value_name = "ID")]
+        id: KeyId,
+        /// How long the secret before it stays good.
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_duration)]
+        grace: Duration,
         #[command(flatten)]
         hub: HubArgs,
     },
@@ -69,10 +96,12 @@ Exit codes: 0 the key opens nothing any more, 1 there is no such key.")]
 
 pub(super) async fn run(args: KeyArgs, output: Output) -> anyhow::Result<Outcome> {
     match args.command {
-        KeyCommand::Create { profile, name, expires, hub } => {
-            Box::pin(create::run(Wanted { profile, name, expires }, &hub, output)).await
+        KeyCommand::Create { profile, name, expires, user, team, service, hub } => {
+            let owner = user.or(service).map(OwnerName::User).or(team.map(OwnerName::Team));
+            Box::pin(create::run(Wanted { profile, name, expires, owner }, &hub, output)).await
         }
         KeyCommand::List { hub } => Box::pin(list::run(&hub, output)).await,
+        KeyCommand::Rotate { id, grace, hub } => Box::pin(rotate::run(id, grace, &hub, output)).await,
         KeyCommand::Revoke { id, hub } => Box::pin(revoke::run(id, &hub, output)).await,
     }
 }
@@ -84,7 +113,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn label(text: &str) -> Result<String, String> {
+pub(super) fn label(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
         return Err("a name has 1 to 100 characters, on one line".to_owned());

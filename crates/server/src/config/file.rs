@@ -39,6 +39,8 @@ pub(super) struct File {
     /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,
     /// documents of clients.
     pub(super) outbound: Outbound,
+    /// The hub's own authorization server, for clients of profiles with `auth: oauth`.
+    pub(super) authorization: Authorization,
     /// The catalogue: upstream MCP servers by name.
     pub(super) servers: IndexMap<String, Server>,
     /// The endpoints: profiles by name, each served at `/mcp/{name}`.
@@ -97,6 +99,32 @@ pub(super) struct Outbound {
     /// Host names, addresses and networks inside, such as `idp.corp.example` or `10.1.0.0/16`; `loopback` and `private`
     /// stand for all of theirs. Without them such URLs reach the public internet alone, by `https`.
     pub(super) allow: Vec<String>,
+}
+
+/// How clients become known to the hub's authorization server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Authorization {
+    /// Whether clients may register themselves (RFC 7591). Default: true.
+    pub(super) registration: Option<bool>,
+    /// Whether a client's id may be the URL of a document that describes it. Default: true.
+    pub(super) client_documents: Option<bool>,
+    /// Copies of such documents, which are then not fetched: the URL, and the path of the file that holds the copy.
+    pub(super) pinned_documents: IndexMap<String, String>,
+    /// Identity providers whose identity assertions (ID-JAG) are taken for users of this hub.
+    pub(super) assertion_issuers: Vec<AssertionIssuer>,
+}
+
+/// An identity provider whose assertions are taken.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssertionIssuer {
+    /// Its `iss`, letter by letter.
+    pub(super) issuer: String,
+    /// The URL of its keys.
+    pub(super) jwks_uri: String,
+    /// The claim that holds what the user signs in with here. Default: `email`.
+    pub(super) login_claim: Option<String>,
 }
 
 /// An upstream MCP server: a `command`, or a `url`.

@@ -2,6 +2,7 @@
 //! secrets are checked here, and every fault is collected.
 
 mod auth;
+mod authorization;
 mod command;
 mod http;
 mod profile;
@@ -57,6 +58,7 @@ pub(super) fn resolve(
         secret_key: resolver.secret_key(file.secret_key.as_ref(), &root.key("secret_key")),
         limits: Limits::default(),
         outbound: resolver.outbound(&file.outbound.allow, &root.key("outbound").key("allow")),
+        authorization: resolver.authorization(&file.authorization, &root.key("authorization")),
         ..Config::default()
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);

@@ -7,6 +7,8 @@ CREATE TABLE user_account (
     role TEXT NOT NULL,
     -- Argon2 in its PHC form; none for who signs in elsewhere.
     password TEXT,
+    -- What a directory keeps of a user and this program has no use for, as JSON.
+    attributes TEXT,
     created_at BIGINT NOT NULL,
     disabled_at BIGINT
 );
@@ -26,6 +28,20 @@ CREATE TABLE user_group (
     source TEXT NOT NULL,
     name TEXT NOT NULL,
     PRIMARY KEY (user_id, source, name)
+);
+
+-- Groups that a directory provisions; their members are in user_group, under the source `scim`.
+CREATE TABLE directory_group (
+    id UUID NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    external_id TEXT,
+    created_at BIGINT NOT NULL
+);
+
+-- What a directory proves itself with.
+CREATE TABLE directory_token (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    created_at BIGINT NOT NULL
 );
 
 CREATE TABLE team (
@@ -53,6 +69,8 @@ CREATE TABLE browser_session (
     id_token TEXT,
     user_agent TEXT NOT NULL,
     created_at BIGINT NOT NULL,
+    -- Written now and then, not at each use.
+    seen_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT
 );
@@ -71,3 +89,6 @@ CREATE TABLE sign_in_link (
 ALTER TABLE api_key ADD COLUMN owner_user UUID REFERENCES user_account (id) ON DELETE CASCADE;
 ALTER TABLE api_key ADD COLUMN owner_team UUID REFERENCES team (id) ON DELETE CASCADE;
 ALTER TABLE api_key ADD COLUMN last_used_at BIGINT;
+-- Until then the secret before the newest one opens as much.
+ALTER TABLE api_key ADD COLUMN previous_hash BYTEA;
+ALTER TABLE api_key ADD COLUMN previous_until BIGINT;

@@ -7,6 +7,8 @@ CREATE TABLE user_account (
     role TEXT NOT NULL,
     -- Argon2 in its PHC form; none for who signs in elsewhere.
     password TEXT,
+    -- What a directory keeps of a user and this program has no use for, as JSON.
+    attributes TEXT,
     created_at INTEGER NOT NULL,
     disabled_at INTEGER
 );
@@ -27,6 +29,20 @@ CREATE TABLE user_group (
     name TEXT NOT NULL,
     PRIMARY KEY (user_id, source, name)
 ) WITHOUT ROWID;
+
+-- Groups that a directory provisions; their members are in user_group, under the source `scim`.
+CREATE TABLE directory_group (
+    id BLOB NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    external_id TEXT,
+    created_at INTEGER NOT NULL
+);
+
+-- What a directory proves itself with.
+CREATE TABLE directory_token (
+    hash BLOB NOT NULL PRIMARY KEY,
+    created_at INTEGER NOT NULL
+);
 
 CREATE TABLE team (
     id BLOB NOT NULL PRIMARY KEY,
@@ -53,6 +69,8 @@ CREATE TABLE browser_session (
     id_token TEXT,
     user_agent TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    -- Written now and then, not at each use.
+    seen_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     revoked_at INTEGER
 );
@@ -71,3 +89,6 @@ CREATE TABLE sign_in_link (
 ALTER TABLE api_key ADD COLUMN owner_user BLOB REFERENCES user_account (id) ON DELETE CASCADE;
 ALTER TABLE api_key ADD COLUMN owner_team BLOB REFERENCES team (id) ON DELETE CASCADE;
 ALTER TABLE api_key ADD COLUMN last_used_at INTEGER;
+-- Until then the secret before the newest one opens as much.
+ALTER TABLE api_key ADD COLUMN previous_hash BLOB;
+ALTER TABLE api_key ADD COLUMN previous_until INTEGER;

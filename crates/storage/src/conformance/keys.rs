@@ -15,6 +15,8 @@ fn key(number: u8) -> ApiKey {
         created_at: Timestamp::from_micros(1000 - i64::from(number)),
         expires_at: number.is_multiple_of(2).then(|| Timestamp::from_micros(i64::MAX)),
         revoked_at: None,
+        last_used_at: None,
+        previous: None,
     }
 }
 

@@ -2,6 +2,7 @@ use trunkline_model::{BrowserSession, Role, SessionId, Timestamp, TokenHash, Use
 use uuid::Uuid;
 
 use super::{on_both, store_at};
+use crate::IssuerSession;
 
 fn user(number: u8, login: &str) -> User {
     User {
@@ -40,11 +41,16 @@ async fn a_session_is_live_until_it_ends_or_is_ended() {
             method: "password".into(),
             user_agent: "Firefox".into(),
             created_at: Timestamp::from_micros(1000),
+            seen_at: Timestamp::from_micros(1000),
             expires_at: Timestamp::from_micros(end),
             revoked_at: None,
         };
         for (number, end) in [(1, 5000), (2, 9000), (3, 9000)] {
-            store.browser_sessions().insert(&session(number, end), TokenHash([number; 32])).await.unwrap();
+            store
+                .browser_sessions()
+                .insert(&session(number, end), TokenHash([number; 32]), &IssuerSession::default())
+                .await
+                .unwrap();
         }
         let at = Timestamp::from_micros(5000);
         assert!(store.browser_sessions().revoke(session(3, 0).id, at).await.unwrap());

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Database, reading};
 use crate::{
-    Store, audit, browser_sessions, changes, connections, keys, store, upstream_clients, upstream_flows,
-    users,
+    Store, audit, authorization, browser_sessions, changes, connections, keys, sign_in_links, store, teams,
+    upstream_clients, upstream_flows, users,
 };
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
@@ -20,12 +20,14 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         changes::STATEMENTS,
         connections::STATEMENTS,
         keys::STATEMENTS,
+        sign_in_links::STATEMENTS,
         store::STATEMENTS,
+        teams::STATEMENTS,
         upstream_clients::STATEMENTS,
         upstream_flows::STATEMENTS,
-        users::STATEMENTS,
     ];
-    let fixed = fixed.iter().flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
+    let fixed = fixed.iter().chain(users::STATEMENTS).chain(authorization::STATEMENTS);
+    let fixed = fixed.flat_map(|list| list.iter().map(|sql| Arc::from(*sql)));
     fixed.chain(audit::inserts(store.database()).iter().cloned()).collect()
 }
 

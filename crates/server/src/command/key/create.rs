@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use trunkline_model::{ApiKey, Clock as _, ProfileName, Secret, SystemClock, Timestamp};
-use trunkline_oauth::keys;
+use trunkline_model::{ApiKey, Clock as _, KeyOwner, ProfileName, Secret, SystemClock, Timestamp};
+use trunkline_oauth::keys::NewKey;
 use trunkline_storage::Store;
 
 use super::HubArgs;
 use crate::command::hub_args::{announce_change, require_profile};
+use crate::command::named::{team_named, user_named};
 use crate::config::Config;
 use crate::control::{Control, Profiles};
 use crate::output::{Outcome, Output};
@@ -19,6 +20,24 @@ pub(in crate::command) struct Wanted {
     pub(in crate::command) profile: ProfileName,
     pub(in crate::command) name: String,
     pub(in crate::command) expires: Option<Duration>,
+    /// None for a key that stands for itself alone.
+    pub(in crate::command) owner: Option<OwnerName>,
+}
+
+/// Whose a key is to be, by name or id.
+#[derive(Debug, Clone)]
+pub(in crate::command) enum OwnerName {
+    User(String),
+    Team(String),
+}
+
+impl OwnerName {
+    async fn find(&self, store: &Store) -> anyhow::Result<KeyOwner> {
+        Ok(match self {
+            Self::User(name) => KeyOwner::User(user_named(store, name).await?.id),
+            Self::Team(name) => KeyOwner::Team(team_named(store, name).await?.id),
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -74,21 +93,12 @@ pub(in crate::command) async fn create(
     wanted: Wanted,
     now: Timestamp,
 ) -> anyhow::Result<(ApiKey, Secret)> {
-    let (minted, id) = {
-        let mut random = rand::rng();
-        (keys::mint(&mut random), keys::mint_id(&mut random, now))
+    let owner = match &wanted.owner {
+        Some(owner) => Some(owner.find(store).await?),
+        None => None,
     };
-    let key = ApiKey {
-        id,
-        name: wanted.name,
-        hash: minted.hash,
-        hint: minted.hint,
-        profile: wanted.profile,
-        owner: None,
-        created_at: now,
-        expires_at: wanted.expires.map(|lifetime| now.plus(lifetime)),
-        revoked_at: None,
-    };
+    let wanted = NewKey { profile: wanted.profile, name: wanted.name, owner, lifetime: wanted.expires };
+    let (key, secret) = wanted.make(&mut rand::rng(), now);
     store.keys().insert(&key).await?;
-    Ok((key, minted.key))
+    Ok((key, secret))
 }

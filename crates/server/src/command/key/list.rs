@@ -4,6 +4,7 @@ use serde::Serialize;
 use trunkline_model::{ApiKey, Clock as _, ProfileName, SystemClock, Timestamp};
 
 use super::HubArgs;
+use crate::command::named::Owners;
 use crate::output::{Outcome, Output, Table};
 
 #[derive(Debug, Serialize)]
@@ -23,15 +24,21 @@ struct Key {
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
+    /// To a minute.
+    last_used_at: Option<String>,
+    /// On whose behalf its bearer acts: a sign-in name, or `team:` and a name.
+    owner: Option<String>,
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
     let config = hub.load()?;
     let store = hub.existing_store(&config).await?;
     let now = SystemClock.now();
-    let keys: Vec<Key> = store.keys().list().await?.into_iter().map(|key| listed(key, now)).collect();
+    let owners = Owners::read(&store).await?;
+    let keys: Vec<Key> =
+        store.keys().list().await?.into_iter().map(|key| listed(key, &owners, now)).collect();
     store.close().await;
-    let mut table = Table::with_header(&["ID", "NAME", "PROFILE", "KEY", "STATE"]);
+    let mut table = Table::with_header(&["ID", "NAME", "PROFILE", "KEY", "OWNER", "LAST USED", "STATE"]);
     for key in &keys {
         let state = match (&key.revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
@@ -44,6 +51,8 @@ pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome
             key.name.clone(),
             key.profile.to_string(),
             format!("{}…", key.hint),
+            key.owner.clone().unwrap_or_else(|| "-".to_owned()),
+            key.last_used_at.clone().unwrap_or_else(|| "never".to_owned()),
             state,
         ]);
     }
@@ -51,9 +60,11 @@ pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome
     Ok(Outcome::Done)
 }
 
-fn listed(key: ApiKey, now: Timestamp) -> Key {
+fn listed(key: ApiKey, owners: &Owners, now: Timestamp) -> Key {
     Key {
         live: key.is_live(now),
+        owner: key.owner.map(|owner| owners.name(owner)),
+        last_used_at: key.last_used_at.as_ref().map(Timestamp::to_string),
         id: key.id.to_string(),
         name: key.name,
         profile: key.profile,

@@ -1,0 +1,45 @@
+//! The pages of this server. Their forms go to addresses beside their own, so
+//! that they work under any path that a reverse proxy puts in front.
+
+use askama::Template;
+
+/// Asks a user whether a client may act for them.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub(super) struct ConsentPage {
+    pub(super) client: String,
+    /// The host of the client's own address, where that is known.
+    pub(super) client_host: Option<String>,
+    /// An operator of the hub has vouched for the name.
+    pub(super) is_verified: bool,
+    /// Where the answer goes.
+    pub(super) destination: String,
+    /// Any program on the user's machine could be there.
+    pub(super) is_local: bool,
+    pub(super) profile: String,
+    pub(super) user: String,
+    pub(super) stays_signed_in: bool,
+    pub(super) transaction: String,
+}
+
+/// Asks for the code that a device shows.
+#[derive(Debug, Template)]
+#[template(path = "device_code.html")]
+pub(super) struct DeviceCodePage {
+    pub(super) code: String,
+    pub(super) fault: Option<&'static str>,
+    pub(super) user: String,
+    pub(super) transaction: String,
+}
+
+/// Asks whether a device may act for the user.
+#[derive(Debug, Template)]
+#[template(path = "device_consent.html")]
+pub(super) struct DeviceConsentPage {
+    pub(super) client: String,
+    pub(super) is_verified: bool,
+    pub(super) code: String,
+    pub(super) profile: String,
+    pub(super) user: String,
+    pub(super) transaction: String,
+}

@@ -1,0 +1,49 @@
+//! An assertion of a trusted identity provider becomes a token (RFC 7523
+//! section 2.1): the identity assertion grant (ID-JAG) of enterprise-managed
+//! authorization.
+
+use trunkline_model::{ClientKind, GrantFlow};
+
+use super::{JWT_BEARER, TokenError, require_grant_type, required};
+use crate::server::AuthorizationServer;
+use crate::server::client::Client;
+use crate::server::client_metadata::AuthMethod;
+use crate::server::form::Form;
+use crate::server::issue::{Granting, Issued};
+use crate::server::scope;
+
+impl AuthorizationServer {
+    pub(super) async fn take_assertion(&self, client: &Client, form: &Form) -> Result<Issued, TokenError> {
+        require_grant_type(client, JWT_BEARER)?;
+        let is_trusted =
+            client.stored.kind == ClientKind::Registered && client.metadata.auth_method() != AuthMethod::None;
+        if !is_trusted {
+            return Err(TokenError::UnauthorizedClient);
+        }
+        let asserted = self.check_identity_assertion(client, required(form, "assertion")?).await?;
+        if let Some(resource) = form.get("resource")
+            && resource != asserted.resource
+        {
+            return Err(TokenError::Target);
+        }
+        let profile = self.profile_of(Some(&asserted.resource)).ok_or(TokenError::Target)?;
+        if let Some(allowed) = &asserted.scope
+            && !scope::is_within(scope::MCP, allowed)
+        {
+            return Err(TokenError::Scope);
+        }
+        if !self.admits(asserted.user, &profile.name) {
+            return Err(TokenError::Target);
+        }
+        let granting = Granting {
+            id: self.new_grant_id(),
+            user: asserted.user,
+            client: client.id(),
+            profile: &profile.name,
+            scope: scope::MCP,
+            flow: GrantFlow::Assertion,
+            lasts: true,
+        };
+        self.standing_grant(&granting).await
+    }
+}
