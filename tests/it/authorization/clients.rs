@@ -1,10 +1,11 @@
 //! Real client programs sign in, use tools and are ended by the operator.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 use trunkline_tests::client_program::Client;
 use trunkline_tests::dialogue::Dialogue;
+use trunkline_tests::http::Endpoint;
 use url::Url;
 
 use super::stage::Stage;
@@ -162,15 +163,29 @@ async fn python_signs_in(test: &str, kind: &str) -> Result<()> {
     let mut command = client.command(&client.packages.python());
     command.arg(script).args([&stage.hub.url("team"), kind, "echo", r#"{"text":"hi"}"#]);
     let mut program = Dialogue::start(command)?;
-    if kind == "mcp" {
-        stage.browser = std::mem::take(&mut stage.browser).stopping_at("http://localhost:33419/");
-    }
+    stage.browser = std::mem::take(&mut stage.browser).stopping_at("http://localhost:");
     let sent_to = allow(&mut stage, &mut program).await?;
-    program.type_text(&format!("{sent_to}\n")).await?;
+    if kind == "mcp" {
+        program.type_text(&format!("{sent_to}\n")).await?;
+    } else {
+        deliver(&sent_to).await?;
+    }
     let seen = program.find(|line| line.starts_with('{').then(|| line.to_owned())).await?;
     let seen: Value = serde_json::from_str(&seen)?;
     ensure!(seen["tools"].as_array().is_some_and(|tools| !tools.is_empty()), "{seen}");
     Ok(())
+}
+
+/// Goes where the browser was sent, once the program listens there: it begins
+/// to only after it has shown what to open.
+async fn deliver(url: &str) -> Result<()> {
+    for _ in 0..200 {
+        if Endpoint::new(url).get(&[]).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    bail!("nobody listens at {url}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use super::stage::Stage;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suite_for_authorization_servers_passes() -> Result<()> {
     let Some(client) = Client::or_skip("the_suite_for_authorization_servers_passes")? else { return Ok(()) };
-    let mut stage = Stage::start().await?;
+    let mut stage = Stage::with("").await?;
     let port = free_port().await?.to_string();
     let id = "suite";
     let redirect = format!("http://127.0.0.1:{port}/callback");
