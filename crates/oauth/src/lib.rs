@@ -17,6 +17,7 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
+mod scim;
 pub mod server;
 pub mod tokens;
 mod uses;

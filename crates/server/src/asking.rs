@@ -10,8 +10,10 @@ use trunkline_oauth::login::{Login, LoginParts, Sessions};
 use trunkline_oauth::server::{ProfileAccess, Profiles};
 use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_storage::Store;
-use trunkline_web::Tasks;
+use trunkline_web::{Outbound, Tasks};
 use url::Url;
+
+use crate::config::Config;
 
 /// Everything that says who is asking. It follows the database.
 pub(crate) struct Asking {
@@ -31,6 +33,8 @@ impl Asking {
         store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
         tasks: &Tasks,
+        outbound: &Outbound,
+        config: &Config,
         public_url: &Url,
     ) -> anyhow::Result<Self> {
         let parts = || (Arc::clone(store), Arc::clone(clock));
@@ -55,6 +59,8 @@ impl Asking {
             clock,
             people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
+            outbound: outbound.clone(),
+            settings: config.sign_in.clone(),
             public_url: public_url.clone(),
         })?;
         Ok(Self { people, tokens, resource, sessions, login })

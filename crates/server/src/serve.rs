@@ -206,10 +206,10 @@ impl Core {
         let journal = data.audit_journal();
         let audit =
             AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
-        let Asking { people, tokens, resource, sessions, login } =
-            Asking::load(&store, &clock, &tasks, &public_url).await?;
-        let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let outbound = Outbound::new(outbound_policy(config))?;
+        let Asking { people, tokens, resource, sessions, login } =
+            Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
+        let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
         connections.run(&tasks);
         let hub = Hub::start(Parts {
@@ -255,6 +255,7 @@ impl Core {
         Taking {
             hub: Arc::clone(&self.hub),
             connections: Arc::clone(&self.connections),
+            login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
         }
     }
@@ -294,6 +295,7 @@ impl Core {
 struct Taking {
     hub: Arc<Hub>,
     connections: Arc<Connections>,
+    login: Arc<Login>,
     outbound: Outbound,
 }
 
@@ -301,6 +303,7 @@ impl Taking {
     fn take(&self, config: &Config) -> anyhow::Result<()> {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
+        self.login.apply(config.sign_in.clone());
         self.connections.configure(&hub_config.servers);
         Ok(self.hub.apply(hub_config)?)
     }

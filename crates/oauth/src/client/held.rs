@@ -59,6 +59,11 @@ impl Snapshot {
         self.connection.as_ref().map_or(0, |connection| connection.version)
     }
 
+    /// Which token it is: the moment it was given.
+    pub(super) fn generation(&self) -> i64 {
+        self.tokens.as_ref().map_or(0, |tokens| tokens.obtained_at.as_micros())
+    }
+
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.tokens.as_ref()?.expires_at
     }
@@ -75,7 +80,7 @@ impl Snapshot {
         if self.barred.is_some() {
             return None;
         }
-        Some((self.header.clone()?, self.version()))
+        Some((self.header.clone()?, self.generation()))
     }
 
     /// Why there is nothing to send, in words.
@@ -127,8 +132,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The header, and which version of the connection it is of; none when
-    /// something must be done first.
+    /// The header, and which token it is of; none when something must be done first.
     pub fn header(&self) -> Option<(HeaderValue, i64)> {
         let now = self.held.now.load();
         if now.is_expired(self.connections.clock.now()) { None } else { now.sendable() }
@@ -157,17 +161,17 @@ impl Credential {
         }
     }
 
-    /// After HTTP 401 for the header of `version`: a newer one, if there can be one.
+    /// After HTTP 401 for the header of that `token`: a newer one, if there can be one.
     ///
     /// # Errors
     /// [`Unusable`] says whether a person can help.
     pub async fn after_refusal(
         &self,
-        version: i64,
+        token: i64,
         challenge: Option<&Challenge>,
     ) -> Result<(HeaderValue, i64), Unusable> {
         let said = challenge.and_then(|challenge| challenge.error_description.clone());
-        let because = Because::Refused { version, said };
+        let because = Because::Refused { token, said };
         self.connections.renew(&self.upstream, &self.held, because).await?;
         let now = self.held.now.load();
         now.sendable().ok_or_else(|| now.why_not())
