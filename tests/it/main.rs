@@ -10,6 +10,8 @@ mod asked_aside;
 mod asking_back;
 mod audit;
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
 mod changed_headers;
 #[cfg(test)]
 mod children;
