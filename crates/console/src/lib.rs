@@ -103,6 +103,7 @@ pub fn routes() -> Vec<Route> {
     ]
     .into_iter()
     .chain(of_connections())
+    .chain(of_upstream_clients())
     .collect()
 }
 
@@ -131,6 +132,13 @@ fn of_connections() -> Vec<Route> {
             "End a grant at an upstream server",
             delete(connections::disconnect),
         ),
+    ]
+}
+
+/// Those of the clients that connections stand on.
+fn of_upstream_clients() -> Vec<Route> {
+    let route = |method, path, needs, summary, handler| Route { method, path, needs, summary, handler };
+    vec![
         route(
             Method::GET,
             "/api/v1/upstream-clients",
