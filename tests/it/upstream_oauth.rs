@@ -37,6 +37,19 @@ async fn typescript(client: &Client, port: u16, authorization: u16) -> Result<Pr
     Ok(process)
 }
 
+/// A server behind an oidc-provider whose access tokens live two seconds.
+async fn oidc(client: &Client, port: u16, provider: u16) -> Result<Process> {
+    let script = client.home().join("protected_by_oidc.mjs");
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/it/scripts/protected_by_oidc.mjs");
+    std::fs::copy(original, &script)?;
+    std::os::unix::fs::symlink(client.packages.node_modules(), client.home().join("node_modules"))?;
+    let mut command = client.command(&client.packages.node());
+    command.arg(script).args([port.to_string(), provider.to_string()]);
+    let mut process = Process::start(command)?;
+    process.line(START, |line| line.contains("serving")).await?;
+    Ok(process)
+}
+
 /// A person: their browser, signed in, and a key of theirs.
 struct Person {
     browser: Browser,
@@ -197,5 +210,53 @@ async fn a_person_sees_their_connections_and_ends_them() -> Result<()> {
     assert_eq!(clients["clients"][0]["registered_by"], "dcr", "{clients}");
     hub.cli(&["connection", "clients", "delete", "fast"]).await?;
     assert!(hub.cli(&["connection", "clients", "delete", "fast"]).await.is_err(), "it is gone");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_an_oidc_provider_are_refreshed_and_rotated_without_anybody_noticing() -> Result<()> {
+    let Some(client) = Client::or_skip("tokens_of_an_oidc_provider")? else { return Ok(()) };
+    let (port, provider) = (free_port().await?, free_port().await?);
+    let running = oidc(&client, port, provider).await?;
+    let hub = TestHub::start(
+        &json!({
+            "outbound": { "allow": ["loopback"] },
+            "servers": {
+                "guarded": {
+                    "url": format!("http://127.0.0.1:{port}/mcp"),
+                    "auth": { "oauth": { "per": "user" } },
+                },
+            },
+            "profiles": { "team": { "auth": "api_key", "servers": { "guarded": { "prefix": "g" } } } },
+        })
+        .to_string(),
+    )
+    .await?;
+    let mut ann = Person::new(&hub, "ann").await?;
+    let mut page = ann.connect(&hub, "guarded").await?;
+    let form = page.form("")?.set("login", "ann-there")?.set("password", "anything")?;
+    page = ann.browser.submit(&form, "").await?;
+    page = ann.browser.submit(&page.form("")?, "").await?;
+    ensure!(page.body.contains("is connected"), "{}: {}", page.url, page.body);
+
+    let mut refreshed = 0;
+    for _ in 0..200 {
+        let said = ann.call(&hub, "g__who_am_i", json!({})).await?;
+        assert_eq!(said, "ann-there", "nobody notices: {}", running.output());
+        let list: Value = serde_json::from_str(&hub.cli(&["connection", "list", "--json"]).await?)?;
+        let connection = &list["connections"][0];
+        assert_eq!(connection["state"], "connected", "{connection}");
+        refreshed += usize::from(connection["refreshed_at"].is_string());
+        if refreshed > 30 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ensure!(refreshed > 30, "it was not refreshed: {}", hub.output());
+
+    hub.cli(&["connection", "clients", "rotate", "guarded"]).await?;
+    assert_eq!(ann.call(&hub, "g__who_am_i", json!({})).await?, "ann-there");
+    hub.cli(&["connection", "clients", "delete", "guarded"]).await?;
+    assert!(ann.call(&hub, "g__who_am_i", json!({})).await?.contains("/connections/guarded/connect"));
     Ok(())
 }

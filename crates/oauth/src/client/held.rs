@@ -123,7 +123,14 @@ impl Held {
     /// been, since the next would fare no better.
     pub(super) fn may_mend(&self, now: Timestamp) -> bool {
         let last = self.mended.load(Ordering::Relaxed);
-        let may = last == i64::MIN || now.since(Timestamp::from_micros(last)) >= YOUNG;
+        let snapshot = self.now.load();
+        let life = snapshot.tokens.as_ref().and_then(|tokens| {
+            let life = tokens.expires_at?.since(tokens.obtained_at);
+            Some((now.since(tokens.obtained_at), life))
+        });
+        // One that lives for seconds may have ended by the clock of the server.
+        let old = life.is_some_and(|(age, life)| age >= life / 2);
+        let may = old || last == i64::MIN || now.since(Timestamp::from_micros(last)) >= YOUNG;
         if may {
             self.mended.store(now.as_micros(), Ordering::Relaxed);
         }
