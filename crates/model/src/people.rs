@@ -6,7 +6,9 @@ use crate::{SessionId, TeamId, Timestamp, UserId};
 
 /// What a user may do in the hub as a whole. What a user may call is a matter
 /// of profiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Uses profiles and manages their own connections, keys and sessions.

@@ -17,10 +17,11 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
+mod scim;
 pub mod server;
 pub mod tokens;
 mod uses;
 
 pub use people::People;
-pub use resource::{Access, Refused, Resource};
+pub use resource::{Refused, Resource};
 pub use tokens::Tokens;

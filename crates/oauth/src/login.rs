@@ -10,6 +10,7 @@ mod cookie;
 mod forms;
 mod link;
 mod next;
+mod oidc;
 mod password;
 mod sessions;
 mod setup;
@@ -19,6 +20,7 @@ mod sign_out;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::response::{IntoResponse as _, Response};
@@ -27,10 +29,12 @@ use http::{HeaderValue, StatusCode, header};
 use thiserror::Error;
 use trunkline_model::{Clock, Secret, TeamId, Timestamp, User, UserId};
 use trunkline_storage::{Sealer, Store, StoreError, VaultError};
+use trunkline_web::Outbound;
 use url::Url;
 
 pub use forms::{FormToken, Forms, Posted, TOKEN_FIELD};
 pub use next::Next;
+pub use oidc::{Allow, Claims, IssuerSettings, RoleRule, SignInSettings};
 pub use sessions::{Sessions, SignedIn};
 
 use crate::keys::Form;
@@ -38,6 +42,8 @@ use crate::page::{Notice, page};
 use crate::people::People;
 use attempts::Attempts;
 use cookie::Cookie;
+use oidc::Issuer;
+use oidc::backchannel::UsedTokens;
 use password::Passwords;
 
 /// How long the first owner may take to open the setup link.
@@ -57,8 +63,20 @@ pub struct Login {
     /// In which browsers somebody has signed in before.
     known_browser: Cookie,
     known_browser_sealer: Sealer,
+    outbound: Outbound,
+    ways: ArcSwap<Ways>,
+    transaction_sealer: Sealer,
+    id_token_sealer: Sealer,
+    used_tokens: UsedTokens,
     clock: Arc<dyn Clock>,
     public_url: Url,
+}
+
+/// How people sign in at present.
+#[derive(Debug)]
+struct Ways {
+    password: bool,
+    issuers: Vec<Arc<Issuer>>,
 }
 
 /// What sign-in stands on.
@@ -67,6 +85,9 @@ pub struct LoginParts {
     pub store: Arc<Store>,
     pub people: Arc<People>,
     pub sessions: Arc<Sessions>,
+    /// For identity providers.
+    pub outbound: Outbound,
+    pub settings: SignInSettings,
     pub clock: Arc<dyn Clock>,
     pub public_url: Url,
 }
@@ -84,19 +105,33 @@ impl Login {
     /// # Errors
     /// [`LoginError`] when the cryptographic libraries fail.
     pub fn new(parts: LoginParts) -> Result<Arc<Self>, LoginError> {
-        let LoginParts { store, people, sessions, clock, public_url } = parts;
+        let LoginParts { store, people, sessions, outbound, settings, clock, public_url } = parts;
         Ok(Arc::new(Self {
             forms: Forms::new(&public_url),
             passwords: Passwords::new().map_err(|_| LoginError::Passwords)?,
             attempts: Attempts::new(),
             known_browser: Cookie::new("trunkline_browser", &public_url),
             known_browser_sealer: store.vault().sealer("known-browser")?,
+            outbound,
+            ways: ArcSwap::from_pointee(Ways::new(settings, &[])),
+            transaction_sealer: store.vault().sealer("oidc-transaction")?,
+            id_token_sealer: store.vault().sealer("oidc-id-token")?,
+            used_tokens: UsedTokens::default(),
             store,
             people,
             sessions,
             clock,
             public_url,
         }))
+    }
+
+    /// From here on people sign in this way. Who is signed in stays so.
+    pub fn apply(&self, settings: SignInSettings) {
+        self.ways.store(Arc::new(Ways::new(settings, &self.ways.load().issuers)));
+    }
+
+    fn issuer(&self, name: &str) -> Option<Arc<Issuer>> {
+        self.ways.load().issuers.iter().find(|issuer| issuer.settings.name == name).cloned()
     }
 
     /// The link with which the first owner makes their account, in place of
@@ -119,6 +154,13 @@ impl Login {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+impl Ways {
+    fn new(settings: SignInSettings, before: &[Arc<Issuer>]) -> Self {
+        let issuers = settings.issuers.into_iter().map(|issuer| Arc::new(Issuer::new(issuer, before)));
+        Self { password: settings.password, issuers: issuers.collect() }
     }
 }
 
@@ -149,6 +191,9 @@ pub fn router(login: Arc<Login>) -> Router {
     Router::new()
         .route("/login", get(sign_in::show).post(sign_in::sign_in))
         .route("/login/link/{link}", get(link::show).post(link::follow))
+        .route("/login/issuer/{name}", get(oidc::begin::begin))
+        .route("/login/callback/{name}", get(oidc::callback::callback))
+        .route("/login/backchannel/{name}", post(oidc::backchannel::sign_out))
         .route("/logout", post(sign_out::sign_out))
         .route("/setup/{link}", get(setup::show).post(setup::finish))
         .route("/account", get(account::show))

@@ -24,6 +24,7 @@ use std::path::Path as FilePath;
 
 use indexmap::IndexMap;
 use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
+use trunkline_oauth::login::SignInSettings;
 use trunkline_web::OutboundPolicy;
 use url::Url;
 
@@ -56,6 +57,8 @@ pub struct Config {
     /// The key that seals secrets, 32 bytes in Base64; none means the key file in the data directory.
     pub secret_key: Option<Secret>,
     pub limits: Limits,
+    /// How people sign in.
+    pub sign_in: SignInSettings,
     pub oauth_client: OauthClient,
     /// What URLs may lead to that others name.
     pub outbound: OutboundPolicy,
@@ -109,6 +112,7 @@ impl Default for Config {
             database_url: None,
             secret_key: None,
             limits: Limits::default(),
+            sign_in: SignInSettings::default(),
             outbound: OutboundPolicy::default(),
             authorization: trunkline_oauth::server::Settings::default(),
             servers: BTreeMap::new(),

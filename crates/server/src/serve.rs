@@ -12,7 +12,7 @@ use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
-use trunkline_oauth::login::{Login, LoginParts, Sessions};
+use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
@@ -21,7 +21,7 @@ use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, OutboundPolicy, Tasks};
 use url::Url;
 
-use crate::authorization::HubProfiles;
+use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -206,35 +206,10 @@ impl Core {
         let journal = data.audit_journal();
         let audit =
             AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
-        let people =
-            People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
-        people.follow_changes(&tasks);
-        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
-            .await
-            .context("the keys that sign access tokens")?;
-        tokens.follow_changes(&tasks);
-        let resource = Resource::load_with_tokens(
-            Arc::clone(&store),
-            Arc::clone(&people),
-            Arc::clone(&tokens),
-            Arc::clone(&clock),
-        )
-        .await
-        .context("reading the API keys")?;
-        resource.follow_changes(&tasks);
-        resource.write_uses(Arc::clone(&store), &tasks);
-        let sessions =
-            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
-        sessions.write_uses(&tasks);
-        let login = Login::new(LoginParts {
-            store: Arc::clone(&store),
-            people: Arc::clone(&people),
-            sessions: Arc::clone(&sessions),
-            clock: Arc::clone(&clock),
-            public_url: public_url.clone(),
-        })?;
-        let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let outbound = Outbound::new(outbound_policy(config))?;
+        let Asking { people, tokens, resource, sessions, login } =
+            Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
+        let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
         connections.run(&tasks);
         let hub = Hub::start(Parts {
@@ -280,6 +255,7 @@ impl Core {
         Taking {
             hub: Arc::clone(&self.hub),
             connections: Arc::clone(&self.connections),
+            login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
         }
     }
@@ -319,6 +295,7 @@ impl Core {
 struct Taking {
     hub: Arc<Hub>,
     connections: Arc<Connections>,
+    login: Arc<Login>,
     outbound: Outbound,
 }
 
@@ -326,6 +303,7 @@ impl Taking {
     fn take(&self, config: &Config) -> anyhow::Result<()> {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
+        self.login.apply(config.sign_in.clone());
         self.connections.configure(&hub_config.servers);
         Ok(self.hub.apply(hub_config)?)
     }

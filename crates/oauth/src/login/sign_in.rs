@@ -10,10 +10,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use trunkline_model::{User, UserKind};
 use trunkline_web::Peer;
+use url::form_urlencoded;
 
 use super::attempts::Try;
+use super::oidc::Issuer;
 use super::{Login, Next, Posted, see_other, unavailable};
-use crate::page::page;
+use crate::page::{Notice, page};
 
 /// How long a browser is known in which somebody has signed in.
 const KNOWN_FOR: Duration = Duration::from_hours(180 * 24);
@@ -33,6 +35,9 @@ struct SignInPage<'a> {
     next: &'a str,
     login: &'a str,
     fault: Option<String>,
+    password: bool,
+    /// Of identity providers: where each leads, and what is on it.
+    buttons: Vec<(String, String)>,
 }
 
 /// `GET /login?next=/local/path`
@@ -52,6 +57,9 @@ pub(super) async fn show(
 
 /// `POST /login`
 pub(super) async fn sign_in(State(login): State<Arc<Login>>, peer: Peer, posted: Posted) -> Response {
+    if !login.ways.load().password {
+        return no_passwords();
+    }
     let next = Next::or_home(posted.field("next"));
     let typed = posted.text("login").unwrap_or_default();
     let again = |status, fault| form(&login, &posted.headers, &next, status, typed, Some(fault));
@@ -80,6 +88,15 @@ pub(super) async fn sign_in(State(login): State<Arc<Login>>, peer: Peer, posted:
         }
         Err(response) => response,
     }
+}
+
+fn no_passwords() -> Response {
+    let notice = Notice {
+        title: "Nobody signs in with a password here".to_owned(),
+        text: "The operator of this hub has turned passwords off.".to_owned(),
+        link: Some(("Sign in".to_owned(), "/login".to_owned())),
+    };
+    page(StatusCode::FORBIDDEN, &notice)
 }
 
 fn too_many(seconds: u64) -> String {
@@ -135,7 +152,20 @@ fn form(
     fault: Option<String>,
 ) -> Response {
     let token = login.forms.token(headers);
-    let shown = SignInPage { token: &token.text, next: next.as_str(), login: typed, fault };
+    let ways = login.ways.load();
+    let query: String = form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect();
+    let button = |issuer: &Arc<Issuer>| {
+        let target = format!("/login/issuer/{}?next={query}", issuer.settings.name);
+        (target, issuer.settings.shown().to_owned())
+    };
+    let shown = SignInPage {
+        token: &token.text,
+        next: next.as_str(),
+        login: typed,
+        fault,
+        password: ways.password,
+        buttons: ways.issuers.iter().map(button).collect(),
+    };
     let response = page(status, &shown).into_response();
     token.keep(response)
 }

@@ -2,6 +2,7 @@
 //! types, and a file is checked against that schema, so all three agree.
 
 mod auth;
+mod sign_in;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
 
 pub(super) use auth::{ExchangeAuth, OauthAuth, OauthClient, ServerAuth};
+pub(super) use sign_in::{Issuer, SignIn};
 
 /// The configuration of a Trunkline hub.
 ///
@@ -34,6 +36,8 @@ pub(super) struct File {
     pub(super) secret_key: Option<SecretText>,
     /// Bounds that protect the hub.
     pub(super) limits: Limits,
+    /// How people sign in.
+    pub(super) sign_in: SignIn,
     /// How the hub presents itself to authorization servers of upstream servers.
     pub(super) oauth_client: OauthClient,
     /// What URLs may lead to that the hub learns from others: metadata of authorization servers, registrations, keys,

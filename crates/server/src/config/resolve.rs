@@ -9,6 +9,7 @@ mod profile;
 mod provider;
 mod secret;
 mod server;
+mod sign_in;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
@@ -63,6 +64,7 @@ pub(super) fn resolve(
     };
     config.limits.request_bytes = file.limits.request_bytes.unwrap_or(config.limits.request_bytes);
     config.limits.response_bytes = file.limits.response_bytes.unwrap_or(config.limits.response_bytes);
+    resolver.sign_in(&file.sign_in, &mut config);
     config.oauth_client = resolver.oauth_client(&file.oauth_client, &root.key("oauth_client"));
     resolver.servers(&file.servers, &mut config);
     resolver.profiles(file, &mut config);

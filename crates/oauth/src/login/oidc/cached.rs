@@ -1,0 +1,119 @@
+//! Something of an identity provider that is fetched when needed and kept
+//! while the provider is away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
+use trunkline_model::Timestamp;
+
+use super::OidcError;
+
+/// How long it counts as new.
+const FRESH: Duration = Duration::from_hours(1);
+/// How long it counts where it cannot be had anew.
+const LAST_GOOD: Duration = Duration::from_hours(24);
+/// How often it is asked for at most.
+const PAUSE: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub(super) struct Cached<T> {
+    known: ArcSwapOption<Known<T>>,
+    /// When it was last asked for. Held by the one who asks.
+    asked_at: Mutex<Option<Timestamp>>,
+}
+
+#[derive(Debug)]
+struct Known<T> {
+    value: Arc<T>,
+    at: Timestamp,
+}
+
+impl<T> Default for Cached<T> {
+    fn default() -> Self {
+        Self { known: ArcSwapOption::const_empty(), asked_at: Mutex::default() }
+    }
+}
+
+impl<T> Cached<T> {
+    /// The value, where `wanted` accepts it; asked for anew when it is old or
+    /// not accepted, by one for all who wait, and seldom: callers decide what
+    /// is not accepted.
+    pub(super) async fn get(
+        &self,
+        now: Timestamp,
+        wanted: impl Fn(&T) -> bool,
+        fetch: impl AsyncFnOnce() -> Result<T, OidcError>,
+    ) -> Result<Arc<T>, OidcError> {
+        if let Some(value) = self.known(now, FRESH, &wanted) {
+            return Ok(value);
+        }
+        let mut asked_at = self.asked_at.lock().await;
+        if let Some(value) = self.known(now, FRESH, &wanted) {
+            return Ok(value);
+        }
+        let may_ask = asked_at.is_none_or(|asked_at| now.since(asked_at) >= PAUSE || now < asked_at);
+        let failed = if may_ask {
+            *asked_at = Some(now);
+            match fetch().await {
+                Ok(value) => {
+                    self.known.store(Some(Arc::new(Known { value: Arc::new(value), at: now })));
+                    None
+                }
+                Err(error) => Some(error),
+            }
+        } else {
+            None
+        };
+        if let Some(error) = &failed {
+            tracing::warn!(%error, "an identity provider could not be asked; what is known of it stays");
+        }
+        if let Some(value) = self.known(now, LAST_GOOD, &wanted) {
+            return Ok(value);
+        }
+        Err(match failed {
+            Some(error) => error,
+            None if self.known.load().is_some() => {
+                OidcError::Token("signed with a key that is not the provider's")
+            }
+            None => OidcError::Away("it was asked a moment ago".to_owned()),
+        })
+    }
+
+    fn known(&self, now: Timestamp, age: Duration, wanted: &impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        let known = self.known.load();
+        let known = known.as_ref()?;
+        (now.since(known.at) < age && wanted(&known.value)).then(|| Arc::clone(&known.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn at(minutes: u64) -> Timestamp {
+        Timestamp::from_micros(0).plus(Duration::from_mins(minutes))
+    }
+
+    #[tokio::test]
+    async fn an_unknown_value_is_asked_for_once_a_minute_and_the_last_good_one_is_kept_a_day() {
+        let (cached, asked) = (Cached::<u32>::default(), Cell::new(0));
+        let get = async |minutes: u64, wanted: u32, answer: Option<u32>| {
+            let fetch = async || {
+                asked.set(asked.get() + 1);
+                answer.ok_or_else(|| OidcError::Away("scripted".to_owned()))
+            };
+            cached.get(at(minutes), |value| *value == wanted, fetch).await.map(|value| *value).ok()
+        };
+        assert_eq!(get(0, 1, Some(1)).await, Some(1));
+        assert_eq!((get(5, 1, None).await, asked.get()), (Some(1), 1), "new enough");
+        assert_eq!((get(5, 2, Some(1)).await, asked.get()), (None, 2), "asked, and still unknown");
+        assert_eq!((get(5, 2, Some(2)).await, asked.get()), (None, 2), "not twice in a minute");
+        assert_eq!((get(6, 2, Some(2)).await, asked.get()), (Some(2), 3), "rotated");
+        assert_eq!((get(67, 2, None).await, asked.get()), (Some(2), 4), "away: the last good one");
+        assert_eq!(get(6 + 24 * 60, 2, None).await, None, "for a day");
+    }
+}
