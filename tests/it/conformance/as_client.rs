@@ -140,7 +140,8 @@ pub(super) async fn authorize() -> Result<()> {
         let newest = revisions.trim_matches(['[', ']']).split(',').next_back().unwrap_or_default();
         let revision = if newest == "extension" { Era::Modern.revision() } else { newest };
         let finished = suite.play_at(name, revision).await?;
-        ensure!(finished.stdout.contains("OVERALL: PASSED"), "{name} {revision}: {}", finished.stdout);
+        let said = finished.stdout + &finished.stderr;
+        ensure!(said.contains("OVERALL: PASSED"), "{name} {revision}: {said}");
         played += 1;
     }
     ensure!(played >= if only.is_some() { 1 } else { 28 }, "{played} scenarios were played:\n{listed}");
