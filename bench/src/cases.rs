@@ -5,11 +5,12 @@ mod listen;
 mod memory;
 mod mrtr;
 mod scale;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub(crate) enum Case {
     Mrtr,
     /// Streams of modern clients, and changes on them.
     Listen,
+    /// Calls with an access token beside an API key, and the endpoints that give tokens.
+    Tokens,
 }
 
 /// How much is sent.
@@ -72,6 +75,7 @@ pub(crate) struct Bench {
 }
 
 /// Who is measured in one round.
+#[derive(Clone)]
 struct Measured<'a> {
     name: &'static str,
     process: &'a Process,
@@ -81,6 +85,7 @@ struct Measured<'a> {
 /// One target's share of one round.
 struct Round {
     cpu_micros: f64,
+    per_second: f64,
     latencies: Latencies,
 }
 
@@ -115,6 +120,10 @@ impl Bench {
         let (process, _) = hub.start().await?;
         figures.idle_bytes = Some(process.resident_bytes()?);
         self.measure_load(Some(&measured(&hub, &process)), wanted, &mut figures).await?;
+        if wanted.contains(&Case::Tokens) {
+            let robot = tokens::Robot::make(&hub)?;
+            tokens::measure(&self, &measured(&hub, &process), &robot, &mut figures).await?;
+        }
         figures.after_load_bytes = Some(process.resident_bytes()?);
         drop(process);
         if wanted.contains(&Case::Scale) {
@@ -226,14 +235,31 @@ impl Bench {
             connection.greet(measured.target.client).await?;
             connections.push(connection);
         }
+        self.load(measured, connections, count, step).await
+    }
+
+    /// The same over connections that are open.
+    async fn load(
+        &self,
+        measured: &Measured<'_>,
+        mut connections: Vec<Connection>,
+        count: usize,
+        step: impl Step,
+    ) -> Result<Round> {
         let warm_up = count / WARM_UP_SHARE;
         load::run(&mut connections, warm_up, step.clone()).await?;
         let before = measured.process.cpu_seconds()?;
+        let start = Instant::now();
         let latencies = load::run(&mut connections, count, step).await?;
+        let took = start.elapsed();
         let cpu_seconds = measured.process.cpu_seconds()? - before;
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let requests = count as f64;
-        Ok(Round { cpu_micros: cpu_seconds * 1e6 / requests, latencies })
+        Ok(Round {
+            cpu_micros: cpu_seconds * 1e6 / requests,
+            per_second: requests / took.as_secs_f64(),
+            latencies,
+        })
     }
 
     fn direct(&self) -> Measured<'_> {
@@ -289,6 +315,7 @@ impl Rounds {
             case,
             target,
             cpu_micros: median(rounds.iter().map(|round| round.cpu_micros).collect()),
+            per_second: median(rounds.iter().map(|round| round.per_second).collect()),
             p50_micros: median(rounds.iter().map(|round| round.latencies.quantile_micros(0.5)).collect()),
             p99_micros: median(rounds.iter().map(|round| round.latencies.quantile_micros(0.99)).collect()),
         })

@@ -79,18 +79,23 @@ impl Hub {
     async fn make_key(&self) -> Result<String> {
         let start = Instant::now();
         loop {
-            let mut command = Command::new(&self.program);
-            command.args(["key", "create", "--profile", "bench", "--json"]).args(self.place());
-            let output = command.output()?;
-            if output.status.success() {
-                let printed: Value = serde_json::from_slice(&output.stdout)?;
-                return key_in(&printed).context("key create printed no key");
+            match self.command(&["key", "create", "--profile", "bench"]) {
+                Ok(printed) => return key_in(&printed).context("key create printed no key"),
+                Err(error) if start.elapsed() > START_TIMEOUT => return Err(error),
+                Err(_) => tokio::time::sleep(START_POLL * 100).await,
             }
-            if start.elapsed() > START_TIMEOUT {
-                bail!("key create: {}", String::from_utf8_lossy(&output.stderr));
-            }
-            tokio::time::sleep(START_POLL * 100).await;
         }
+    }
+
+    /// Runs a command beside the hub; what it prints.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).arg("--json").args(self.place());
+        let output = command.output()?;
+        if !output.status.success() {
+            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
     }
 }
 
@@ -109,7 +114,7 @@ fn configured(listen: SocketAddr, upstream: SocketAddr) -> Result<String> {
         writeln!(text, "  s{server}: {{ url: \"http://{upstream}/s{server}\" }}")?;
     }
     writeln!(text, "  m: {{ url: \"http://{upstream}{}\" }}", modern::PATH)?;
-    text.push_str("profiles:\n  bench:\n    auth: api_key\n    servers:\n");
+    text.push_str("profiles:\n  bench:\n    auth: oauth\n    servers:\n");
     for server in 0..SERVERS {
         writeln!(text, "      s{server}: {{}}")?;
     }

@@ -95,6 +95,11 @@ impl Connection {
         }
     }
 
+    /// From here on each request carries this header.
+    pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.insert(name, value);
+    }
+
     /// `initialize` and `notifications/initialized`; the session goes with all later requests.
     pub(crate) async fn set_up_session(&mut self) -> Result<()> {
         self.headers.remove(SESSION_ID);

@@ -15,6 +15,7 @@ const CALL_RATIO: f64 = 3.0;
 const LIST_RATIO: f64 = 0.5;
 const SESSION_RATIO: f64 = 3.0;
 const IDLE_BYTES: f64 = 40.0 * MEBIBYTE;
+const TOKEN_MICROS: f64 = 5.0;
 const START_MS: f64 = 200.0;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
@@ -25,6 +26,8 @@ pub(crate) struct Row {
     pub(crate) target: &'static str,
     /// CPU of the target per request; for `direct` that is the upstream's own.
     pub(crate) cpu_micros: f64,
+    /// Requests in a second, of all connections together.
+    pub(crate) per_second: f64,
     pub(crate) p50_micros: f64,
     pub(crate) p99_micros: f64,
 }
@@ -85,6 +88,12 @@ impl Figures {
         Some(of(target)?.cpu_micros / of("nginx")?.cpu_micros)
     }
 
+    /// CPU of a call with an access token beyond one with an API key.
+    fn token_over_key(&self) -> Option<f64> {
+        let of = |target| self.rows.iter().find(|row| row.target == target).map(|row| row.cpu_micros);
+        Some(of("token")? - of("key")?)
+    }
+
     /// Each target of the project: what it is, what was found, what it may be.
     fn judged(&self) -> Vec<(&'static str, f64, f64)> {
         let judged = [
@@ -92,6 +101,7 @@ impl Figures {
             ("tools/list CPU, times nginx", self.ratio("tools/list"), LIST_RATIO),
             ("tools/list CPU, gzip, times nginx", self.ratio_of("hub gzip", "tools/list"), LIST_RATIO),
             ("session set-up CPU, times nginx", self.ratio("session"), SESSION_RATIO),
+            ("access token over API key, us", self.token_over_key(), TOKEN_MICROS),
             ("idle memory, bytes", self.idle_bytes.map(exact), IDLE_BYTES),
             ("start to first answer, ms", self.start_to_first_answer_ms, START_MS),
         ];
@@ -113,10 +123,17 @@ fn exact(bytes: u64) -> f64 {
 /// Writes the figures to standard output.
 pub(crate) fn print(figures: &Figures) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<28}{:<10}{:>12}{:>12}{:>12}", "case", "target", "CPU us", "p50 us", "p99 us")?;
+    writeln!(
+        out,
+        "{:<28}{:<10}{:>12}{:>12}{:>12}{:>12}",
+        "case", "target", "CPU us", "per s", "p50 us", "p99 us"
+    )?;
     for row in &figures.rows {
-        let Row { case, target, cpu_micros, p50_micros, p99_micros } = row;
-        writeln!(out, "{case:<28}{target:<10}{cpu_micros:>12.1}{p50_micros:>12.0}{p99_micros:>12.0}")?;
+        let Row { case, target, cpu_micros, per_second, p50_micros, p99_micros } = row;
+        writeln!(
+            out,
+            "{case:<28}{target:<10}{cpu_micros:>12.1}{per_second:>12.0}{p50_micros:>12.0}{p99_micros:>12.0}"
+        )?;
     }
     let memory = [
         ("idle", figures.idle_bytes),

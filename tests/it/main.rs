@@ -10,6 +10,8 @@ mod asked_aside;
 mod asking_back;
 mod audit;
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
 mod changed_headers;
 #[cfg(test)]
 mod children;
@@ -64,5 +66,7 @@ mod target;
 mod tasks;
 #[cfg(test)]
 mod upstream_connections;
+#[cfg(test)]
+mod upstream_oauth;
 #[cfg(test)]
 mod upstream_rust;

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod client_program;
 pub mod conformance_user;
 pub mod connection;
+pub mod dialogue;
 pub mod everything;
 pub mod http;
 pub mod hub;

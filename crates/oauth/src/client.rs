@@ -14,6 +14,7 @@ mod held;
 mod metadata;
 mod obtain;
 mod outbound;
+mod presence;
 mod refresh;
 mod registration;
 mod routes;
@@ -21,16 +22,18 @@ mod sealed;
 mod steer;
 mod token;
 mod transport;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
 
 pub use challenge::Challenge;
-pub use connections::{Connections, Parts, Presence};
+pub use connections::{Connections, Parts};
 pub use discovery::DiscoveryError;
 pub use flow::{Beginning, FlowError, Returned};
 pub use held::{Credential, Unusable};
 pub use metadata::Lie;
+pub use presence::Presence;
 pub use registration::RegistrationError;
 pub use routes::{Pages, routes};
 pub use steer::{ShownClient, ShownConnection, SteerError};

@@ -23,5 +23,5 @@ pub mod tokens;
 mod uses;
 
 pub use people::People;
-pub use resource::{Access, Refused, Resource};
+pub use resource::{Refused, Resource};
 pub use tokens::Tokens;

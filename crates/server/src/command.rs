@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod client;
 mod connect;
 mod connection;
 mod demo;
@@ -61,6 +62,7 @@ enum Command {
     Login(login::LoginArgs),
     Connection(connection::ConnectionArgs),
     Key(key::KeyArgs),
+    Client(client::ClientArgs),
     Server(server::ServerArgs),
     Profile(profile::ProfileArgs),
     Proxy(proxy::ProxyArgs),
@@ -102,6 +104,7 @@ async fn dispatch(command: Command, output: Output) -> anyhow::Result<Outcome> {
         Command::Login(args) => Box::pin(login::run(args, output)).await,
         Command::Connection(args) => Box::pin(connection::run(args, output)).await,
         Command::Key(args) => Box::pin(key::run(args, output)).await,
+        Command::Client(args) => Box::pin(client::run(args, output)).await,
         Command::Server(args) => Box::pin(server::run(args, output)).await,
         Command::Profile(args) => Box::pin(profile::run(args, output)).await,
         Command::Proxy(args) => Box::pin(proxy::run(&args)).await,

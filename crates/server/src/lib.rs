@@ -1,7 +1,7 @@
 //! The parts of the `trunkline` binary: the configuration, the command line,
 //! and the wiring of the hub.
 
-mod authorization;
+mod asking;
 pub mod command;
 pub mod config;
 mod control;

@@ -12,7 +12,7 @@ use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
-use trunkline_oauth::login::{Login, LoginParts, Sessions};
+use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_oauth::{People, Resource, Tokens};
@@ -22,7 +22,7 @@ use trunkline_web::gate::GateConfig;
 use trunkline_web::{Egress, Gate, Limits, Outbound, OutboundPolicy, Tasks};
 use url::Url;
 
-use crate::authorization::HubProfiles;
+use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
 use crate::{DataDir, env, router};
 
@@ -119,6 +119,7 @@ impl Running {
             sessions: Arc::clone(&core.sessions),
             guard: Arc::clone(&core.guard),
             connections: Arc::clone(&core.connections),
+            store: Arc::clone(&core.store),
             clock: Arc::new(SystemClock),
         };
         let authorization = core.authorization_server(config, public_url.parse()?)?;
@@ -207,36 +208,9 @@ impl Core {
         let journal = data.audit_journal();
         let audit =
             AuditLog::start(Arc::clone(&store), &journal, clock.as_ref()).await.context("the audit trail")?;
-        let people =
-            People::load(Arc::clone(&store), Arc::clone(&clock)).await.context("reading the users")?;
-        people.follow_changes(&tasks);
-        let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url)
-            .await
-            .context("the keys that sign access tokens")?;
-        tokens.follow_changes(&tasks);
-        let resource = Resource::load_with_tokens(
-            Arc::clone(&store),
-            Arc::clone(&people),
-            Arc::clone(&tokens),
-            Arc::clone(&clock),
-        )
-        .await
-        .context("reading the API keys")?;
-        resource.follow_changes(&tasks);
-        resource.write_uses(Arc::clone(&store), &tasks);
-        let sessions =
-            Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url));
-        sessions.write_uses(&tasks);
         let outbound = Outbound::new(outbound_policy(config))?;
-        let login = Login::new(LoginParts {
-            store: Arc::clone(&store),
-            people: Arc::clone(&people),
-            sessions: Arc::clone(&sessions),
-            outbound: outbound.clone(),
-            settings: config.sign_in.clone(),
-            clock: Arc::clone(&clock),
-            public_url: public_url.clone(),
-        })?;
+        let Asking { people, tokens, resource, sessions, login } =
+            Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
         connections.run(&tasks);

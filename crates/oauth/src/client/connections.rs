@@ -15,12 +15,13 @@ use trunkline_model::{
     Clock, Connection, ConnectionOwner, ConsentOf, Endpoint, Identity, Secret, ServerAuth, ServerName,
     ServerSpec, UpstreamClient,
 };
-use trunkline_storage::{Sealer, Store, StoreError, VaultError};
+use trunkline_storage::{Sealer, Store, StoreError, Topic, VaultError};
 use trunkline_web::Tasks;
 use url::Url;
 
 use super::held::{Credential, Held, Snapshot};
 use super::metadata::ResourceMetadata;
+use super::presence::Presence;
 use super::sealed::{open_tokens, place_of_tokens};
 use super::token::Tokens;
 use super::transport::Transport;
@@ -31,16 +32,6 @@ const ROUND: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(500);
 /// Changes that wait to be heard; who is slower looks at everything again.
 const QUEUED_CHANGES: usize = 256;
-
-/// How the hub presents itself to authorization servers.
-#[derive(Debug, Clone)]
-pub struct Presence {
-    /// Without a slash at the end.
-    pub public_url: String,
-    /// The URL of the hub's client id metadata document; none where it could not be fetched.
-    pub metadata_url: Option<String>,
-    pub redirect_uri: String,
-}
 
 /// What the client half works with.
 #[derive(Debug)]
@@ -159,7 +150,14 @@ impl Connections {
         let mut known = 0;
         loop {
             let version = self.store.changes().wait_past(known).await;
-            match self.catch_up().await {
+            let caught_up = async {
+                self.catch_up().await?;
+                if self.store.changes().since(known).await?.contains(&Topic::People) {
+                    self.forget_gone_owners().await?;
+                }
+                Ok::<_, StoreError>(())
+            };
+            match caught_up.await {
                 Ok(()) => known = version,
                 Err(error) => {
                     tracing::debug!(%error, "connections cannot be read; those in memory stay");

@@ -18,6 +18,8 @@ use super::token::Tokens;
 /// How long after its time an access token is still tried while its
 /// successor cannot be had: clocks differ.
 const GRACE: Duration = Duration::from_mins(5);
+/// A token refused so soon after another was is not replaced.
+const YOUNG: Duration = Duration::from_secs(20);
 
 /// Why there is no credential to send.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,6 +42,8 @@ pub(super) struct Held {
     pub(super) turn: tokio::sync::Mutex<()>,
     /// When the server last answered a request with this credential; microseconds.
     exchanged: AtomicI64,
+    /// When a refusal last led to a new token; microseconds.
+    mended: AtomicI64,
 }
 
 /// A connection as of one moment.
@@ -59,6 +63,11 @@ impl Snapshot {
         self.connection.as_ref().map_or(0, |connection| connection.version)
     }
 
+    /// Which token it is: the moment it was given.
+    pub(super) fn generation(&self) -> i64 {
+        self.tokens.as_ref().map_or(0, |tokens| tokens.obtained_at.as_micros())
+    }
+
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.tokens.as_ref()?.expires_at
     }
@@ -75,7 +84,7 @@ impl Snapshot {
         if self.barred.is_some() {
             return None;
         }
-        Some((self.header.clone()?, self.version()))
+        Some((self.header.clone()?, self.generation()))
     }
 
     /// Why there is nothing to send, in words.
@@ -106,7 +115,26 @@ impl Held {
             now: ArcSwap::default(),
             turn: tokio::sync::Mutex::new(()),
             exchanged: AtomicI64::new(i64::MIN),
+            mended: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Whether a refused token may be replaced at `now`: not when one has just
+    /// been, since the next would fare no better.
+    pub(super) fn may_mend(&self, now: Timestamp) -> bool {
+        let last = self.mended.load(Ordering::Relaxed);
+        let snapshot = self.now.load();
+        let life = snapshot.tokens.as_ref().and_then(|tokens| {
+            let life = tokens.expires_at?.since(tokens.obtained_at);
+            Some((now.since(tokens.obtained_at), life))
+        });
+        // One that lives for seconds may have ended by the clock of the server.
+        let old = life.is_some_and(|(age, life)| age >= life / 2);
+        let may = old || last == i64::MIN || now.since(Timestamp::from_micros(last)) >= YOUNG;
+        if may {
+            self.mended.store(now.as_micros(), Ordering::Relaxed);
+        }
+        may
     }
 
     pub(super) fn last_exchange(&self) -> Option<Timestamp> {
@@ -127,8 +155,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// The header, and which version of the connection it is of; none when
-    /// something must be done first.
+    /// The header, and which token it is of; none when something must be done first.
     pub fn header(&self) -> Option<(HeaderValue, i64)> {
         let now = self.held.now.load();
         if now.is_expired(self.connections.clock.now()) { None } else { now.sendable() }
@@ -157,17 +184,17 @@ impl Credential {
         }
     }
 
-    /// After HTTP 401 for the header of `version`: a newer one, if there can be one.
+    /// After HTTP 401 for the header of that `token`: a newer one, if there can be one.
     ///
     /// # Errors
     /// [`Unusable`] says whether a person can help.
     pub async fn after_refusal(
         &self,
-        version: i64,
+        token: i64,
         challenge: Option<&Challenge>,
     ) -> Result<(HeaderValue, i64), Unusable> {
         let said = challenge.and_then(|challenge| challenge.error_description.clone());
-        let because = Because::Refused { version, said };
+        let because = Because::Refused { token, said };
         self.connections.renew(&self.upstream, &self.held, because).await?;
         let now = self.held.now.load();
         now.sendable().ok_or_else(|| now.why_not())

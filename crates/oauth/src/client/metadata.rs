@@ -1,5 +1,5 @@
 //! What servers and authorization servers say of themselves, and which of it
-//! is believed (RFC 9728, RFC 8414, OpenID Connect Discovery; 2026-07-28,
+//! is believed (RFC 9728, RFC 8414, OIDC Discovery; 2026-07-28,
 //! basic/authorization).
 
 use serde::Deserialize;
@@ -184,7 +184,8 @@ fn endpoint(what: &'static str, text: Option<&str>, trust: Trust) -> Result<Opti
     if !encrypted && url.scheme() != "http" {
         return Err(lie("is not a web address"));
     }
-    if !encrypted && !(trust == Trust::Local && is_loopback(&url)) {
+    let allowed = encrypted || (trust == Trust::Local && is_loopback(&url));
+    if !allowed {
         return Err(lie("is not https"));
     }
     if !has_no_user(&url) || url.fragment().is_some() {

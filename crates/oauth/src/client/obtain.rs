@@ -49,10 +49,8 @@ impl Connections {
         {
             return Err(Unusable::Unavailable { reason: detail.reason.clone().unwrap_or_default() });
         }
-        let young =
-            |tokens: &token::Tokens| now.since(tokens.obtained_at) < std::time::Duration::from_secs(20);
         if let Because::Refused { said, .. } = because
-            && snapshot.tokens.as_ref().is_some_and(young)
+            && !held.may_mend(now)
         {
             let said = said.as_deref().map(|said| format!(" ({})", super::metadata::cut(said)));
             let reason = format!("the server refuses the access token{}", said.unwrap_or_default());
@@ -131,7 +129,7 @@ impl Connections {
             .as_ref()
             .ok_or_else(|| NotObtained::Refused("no client is configured".to_owned()))?;
         let found = discover(self.transport.as_ref(), &upstream.url).await?;
-        let proof = self.given_proof(client, &found);
+        let proof = given_proof(client, &found);
         let scopes = if oauth.scopes.is_empty() { found.scopes.clone() } else { oauth.scopes.clone() };
         let scope = scopes.join(" ");
         let mut form = vec![("grant_type", "client_credentials"), ("resource", found.resource.as_str())];
@@ -201,7 +199,7 @@ impl Connections {
                 "the identity provider gave another token than asked for".to_owned(),
             ));
         }
-        let proof = self.given_proof(&jag.client, &found);
+        let proof = given_proof(&jag.client, &found);
         let assertion = assertion.tokens.access_token;
         let mut form = vec![
             ("grant_type", JWT_BEARER),
@@ -226,14 +224,14 @@ impl Connections {
             .await
             .map_err(NotObtained::Token)
     }
+}
 
-    fn given_proof(&self, client: &GivenClient, found: &Discovered) -> Proof {
-        let supported = found.metadata.token_endpoint_auth_methods_supported.as_deref();
-        Proof {
-            id: client.id.clone(),
-            secret: client.secret.clone(),
-            method: client.method.unwrap_or_else(|| method_for(client.secret.is_some(), supported)),
-        }
+fn given_proof(client: &GivenClient, found: &Discovered) -> Proof {
+    let supported = found.metadata.token_endpoint_auth_methods_supported.as_deref();
+    Proof {
+        id: client.id.clone(),
+        secret: client.secret.clone(),
+        method: client.method.unwrap_or_else(|| method_for(client.secret.is_some(), supported)),
     }
 }
 

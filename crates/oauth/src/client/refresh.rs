@@ -14,26 +14,21 @@ use trunkline_storage::Saved;
 use super::connections::{Connections, Upstream};
 use super::held::{Held, Snapshot, Unusable};
 use super::sealed::{place_of_tokens, seal_tokens};
-use super::token::{self, Granted, TokenError, Tokens};
+use super::token::{self, Granted, Tokens};
 
 /// For how long nobody else refreshes what one has begun to.
 const LEASE: Duration = Duration::from_mins(1);
 /// How often it is looked whether another process has finished.
 const LOOK: Duration = Duration::from_millis(200);
 const LOOKS: u32 = 150;
-/// The first wait after a failure; it doubles up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
-/// A token refused so soon after it was given is not replaced: the next would fare no better.
-const YOUNG: Duration = Duration::from_secs(20);
 
 /// Why new tokens are wanted.
 #[derive(Debug, Clone)]
 pub(super) enum Because {
     /// Their time has come.
     Due,
-    /// The server refused those of this version, in these words.
-    Refused { version: i64, said: Option<String> },
+    /// The server refused this one, in these words.
+    Refused { token: i64, said: Option<String> },
 }
 
 impl Connections {
@@ -85,11 +80,10 @@ impl Connections {
         let (Some(connection), Some(tokens)) = (&snapshot.connection, &snapshot.tokens) else {
             return Err(snapshot.why_not());
         };
-        if let Because::Refused { said, .. } = &because {
-            let age = self.clock.now().since(tokens.obtained_at);
-            if age < YOUNG || tokens.refresh_token.is_none() {
-                return Err(self.refused(held, connection, tokens, said.as_deref()).await);
-            }
+        if let Because::Refused { said, .. } = &because
+            && (tokens.refresh_token.is_none() || !held.may_mend(self.clock.now()))
+        {
+            return Err(self.refused(held, connection, tokens, said.as_deref()).await);
         }
         if tokens.refresh_token.is_none() {
             let reason = "its access token has expired, and there is no refresh token";
@@ -103,8 +97,8 @@ impl Connections {
     fn is_settled(&self, snapshot: &Snapshot, because: &Because) -> bool {
         let now = self.clock.now();
         match because {
-            Because::Refused { version, .. } => {
-                snapshot.version() != *version && snapshot.sendable().is_some() && !snapshot.is_expired(now)
+            Because::Refused { token, .. } => {
+                snapshot.generation() != *token && snapshot.sendable().is_some() && !snapshot.is_expired(now)
             }
             Because::Due => {
                 snapshot.sendable().is_some()
@@ -189,7 +183,7 @@ impl Connections {
         (detail.reason, detail.refreshing_since, detail.retry_at) = (None, None, None);
         detail.failures = 0;
         if !detail.wanted.is_empty() {
-            detail.reason = Some(lacks_scopes(&detail.wanted));
+            detail.reason = Some(super::trouble::lacks_scopes(&detail.wanted));
             next.state = ConnectionState::NeedsConsent;
         }
         self.store_and_show(held, next, Some(tokens)).await
@@ -258,153 +252,6 @@ impl Connections {
         }
     }
 
-    async fn not_refreshed(
-        &self,
-        held: &Held,
-        mut leased: Connection,
-        tokens: &Tokens,
-        error: TokenError,
-        earlier: Option<Timestamp>,
-    ) -> Unusable {
-        let now = self.clock.now();
-        leased.detail.last_error = Some(error.to_string());
-        leased.detail.last_error_at = Some(now);
-        match error {
-            TokenError::Ended { said } => {
-                let (kept, reason) = match earlier {
-                    Some(since) => (
-                        Some(Tokens { refresh_token: None, ..tokens.clone() }),
-                        format!(
-                            "the answer to a refresh at {since} was lost, and the grant ended with it ({said})"
-                        ),
-                    ),
-                    None => (None, format!("the authorization server ended the grant ({said})")),
-                };
-                let kept = kept.filter(|kept| kept.expires_at.is_some_and(|end| now < end));
-                self.ended(held, &leased, kept, reason).await
-            }
-            TokenError::Client { said } => {
-                leased.detail.refreshing_since = None;
-                self.client_refused(&leased, &said).await;
-                let reason =
-                    format!("the authorization server does not accept the hub as its client ({said})");
-                leased.state = ConnectionState::Refused;
-                self.put_off_as(held, leased, tokens, reason, LONGEST_WAIT).await
-            }
-            TokenError::Refused { said } => {
-                leased.detail.refreshing_since = None;
-                leased.state = ConnectionState::Refused;
-                let reason = format!("the authorization server refuses to refresh the token ({said})");
-                self.put_off_as(held, leased, tokens, reason, LONGEST_WAIT).await
-            }
-            TokenError::Unavailable { reason, retry_after, may_have_acted } => {
-                if !may_have_acted {
-                    leased.detail.refreshing_since = None;
-                }
-                self.put_off(held, leased, tokens, reason, retry_after).await
-            }
-        }
-    }
-
-    /// Keeps the grant and tries again later.
-    pub(super) async fn put_off(
-        &self,
-        held: &Held,
-        mut connection: Connection,
-        tokens: &Tokens,
-        reason: String,
-        retry_after: Option<Duration>,
-    ) -> Unusable {
-        connection.state = ConnectionState::Unreachable;
-        let exponent = connection.detail.failures.min(10);
-        let wait = FIRST_WAIT.saturating_mul(1 << exponent).min(LONGEST_WAIT);
-        let wait = wait + self.random_part(wait / 4);
-        self.put_off_as(held, connection, tokens, reason, retry_after.map_or(wait, |asked| asked.max(wait)))
-            .await
-    }
-
-    async fn put_off_as(
-        &self,
-        held: &Held,
-        mut connection: Connection,
-        tokens: &Tokens,
-        reason: String,
-        wait: Duration,
-    ) -> Unusable {
-        let now = self.clock.now();
-        let refused = connection.state == ConnectionState::Refused;
-        let detail = &mut connection.detail;
-        detail.failures = detail.failures.saturating_add(1);
-        detail.retry_at = Some(now.plus(wait));
-        detail.reason = Some(reason.clone());
-        detail.last_error = Some(reason.clone());
-        detail.last_error_at = Some(now);
-        tracing::warn!(server = %connection.server, owner = %connection.owner, reason, "a token could not be refreshed");
-        // What cannot be stored is known here all the same.
-        let _ = self.store_and_show(held, connection, Some(tokens.clone())).await;
-        if refused { Unusable::NeedsConsent { reason } } else { Unusable::Unavailable { reason } }
-    }
-
-    /// The grant is over. `kept` is what may still be used until its time.
-    pub(super) async fn ended(
-        &self,
-        held: &Held,
-        connection: &Connection,
-        kept: Option<Tokens>,
-        reason: String,
-    ) -> Unusable {
-        let mut next = connection.clone();
-        next.state = ConnectionState::NeedsConsent;
-        let detail = &mut next.detail;
-        detail.reason = Some(reason.clone());
-        (detail.refreshing_since, detail.retry_at, detail.refresh_at) = (None, None, None);
-        detail.failures = 0;
-        tracing::info!(server = %next.server, owner = %next.owner, reason, "a connection needs consent again");
-        let _ = self.store_and_show(held, next, kept).await;
-        Unusable::NeedsConsent { reason }
-    }
-
-    /// The server does not take a token that should be good: it is kept, and tried again.
-    async fn refused(
-        &self,
-        held: &Held,
-        connection: &Connection,
-        tokens: &Tokens,
-        said: Option<&str>,
-    ) -> Unusable {
-        let said = said.map(|said| format!(" ({})", super::metadata::cut(said))).unwrap_or_default();
-        let reason = format!("the server refuses the access token{said}");
-        if connection.state != ConnectionState::Refused {
-            let mut next = connection.clone();
-            next.state = ConnectionState::Refused;
-            next.detail.reason = Some(reason.clone());
-            next.detail.last_error = Some(reason.clone());
-            next.detail.last_error_at = Some(self.clock.now());
-            let _ = self.store_and_show(held, next, Some(tokens.clone())).await;
-        }
-        Unusable::NeedsConsent { reason }
-    }
-
-    /// Notes that the server wants a token for further scopes.
-    pub(super) async fn want(&self, held: &Held, scopes: &[String]) -> Unusable {
-        let _turn = held.turn.lock().await;
-        let snapshot = held.now.load_full();
-        let reason = lacks_scopes(scopes);
-        let Some(connection) = &snapshot.connection else { return Unusable::NeedsConsent { reason } };
-        let mut next = connection.clone();
-        for scope in scopes {
-            if !next.detail.wanted.contains(scope) {
-                next.detail.wanted.push(scope.clone());
-            }
-        }
-        if next.detail.wanted != connection.detail.wanted || next.state != ConnectionState::NeedsConsent {
-            next.state = ConnectionState::NeedsConsent;
-            next.detail.reason = Some(reason.clone());
-            let _ = self.store_and_show(held, next, snapshot.tokens.clone()).await;
-        }
-        Unusable::NeedsConsent { reason }
-    }
-
     /// When a token should be refreshed: after four fifths of its life or a
     /// minute before its end, whichever is first, and a little earlier by chance.
     pub(super) fn refresh_at(&self, tokens: &Tokens) -> Option<Timestamp> {
@@ -414,12 +261,8 @@ impl Connections {
             .checked_sub(Duration::from_mins(1))
             .filter(|most| *most > life / 2)
             .map_or(most, |end| end.min(most));
-        Some(tokens.obtained_at.plus(most - self.random_part(most / 20)))
+        Some(tokens.obtained_at.plus(most.saturating_sub(self.random_part(most / 20))))
     }
-}
-
-fn lacks_scopes(scopes: &[String]) -> String {
-    format!("the server wants further scopes: {}", scopes.join(" "))
 }
 
 fn is_due(connection: &Connection, now: Timestamp) -> bool {

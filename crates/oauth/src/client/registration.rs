@@ -8,25 +8,21 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Request, Response};
 use serde::Deserialize;
-use serde_json::json;
 use thiserror::Error;
 use trunkline_model::{
     ClientAuthMethod, Connection, OAuthAuth, RegisteredBy, RegistrationBy, Secret, ServerAuth, ServerName,
     Timestamp, UpstreamClient, UpstreamClientDetail,
 };
 use trunkline_storage::StoreError;
-use url::Url;
 
-use super::connections::{Connections, Presence, Upstream, no_vault};
+use super::connections::{Connections, Upstream, no_vault};
 use super::discovery::Discovered;
-use super::metadata::{cut, is_loopback};
+use super::metadata::cut;
 use super::obtain::{method_for, proof_of};
 use super::sealed::{ClientSecrets, open, place_of_client, seal_client};
 use super::token::Proof;
 use super::transport::{Transport, TransportError};
 
-/// The name under which people see the hub on consent pages.
-const CLIENT_NAME: &str = "Trunkline";
 /// A secret that ends so soon is not worth a consent.
 const TOO_SOON: Duration = Duration::from_mins(15);
 
@@ -77,56 +73,6 @@ impl Registered {
         let token = self.registration_access_token.take();
         self.registration_access_token = token.or_else(|| before.registration_token.clone());
         self.registration_client_uri.get_or_insert_with(|| uri.to_owned());
-    }
-}
-
-impl Presence {
-    /// The hub at `public_url`; `metadata_url` and `redirect_url` stand in place of its own.
-    pub fn new(public_url: &Url, metadata_url: Option<&Url>, redirect_url: Option<&Url>) -> Self {
-        let base = public_url.as_str().trim_end_matches('/').to_owned();
-        let is_public = public_url.scheme() == "https"
-            && !is_loopback(public_url)
-            && matches!(public_url.host(), Some(url::Host::Domain(name)) if name.contains('.'));
-        let own = is_public.then(|| format!("{base}/oauth/client-metadata.json"));
-        Self {
-            metadata_url: metadata_url.map(Url::to_string).or(own),
-            redirect_uri: redirect_url
-                .map_or_else(|| format!("{base}/oauth/upstream/callback"), Url::to_string),
-            public_url: base,
-        }
-    }
-
-    /// Where a person connects a server.
-    pub fn connect_url(&self, server: &ServerName) -> String {
-        format!("{}/connections/{server}/connect", self.public_url)
-    }
-
-    /// The client id metadata document.
-    pub(super) fn document(&self) -> serde_json::Value {
-        let own = format!("{}/oauth/client-metadata.json", self.public_url);
-        let id = self.metadata_url.clone().unwrap_or(own);
-        let mut document = self.metadata(ClientAuthMethod::None, &[]);
-        document["client_id"] = id.into();
-        document
-    }
-
-    /// Client metadata (RFC 7591 section 2).
-    fn metadata(&self, method: ClientAuthMethod, scopes: &[String]) -> serde_json::Value {
-        // A redirect to this machine is a native application's (OpenID Connect Registration section 2).
-        let local = Url::parse(&self.redirect_uri).is_ok_and(|url| is_loopback(&url));
-        let mut metadata = json!({
-            "client_name": CLIENT_NAME,
-            "client_uri": self.public_url,
-            "redirect_uris": [self.redirect_uri],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "application_type": if local { "native" } else { "web" },
-            "token_endpoint_auth_method": method.as_str(),
-        });
-        if !scopes.is_empty() {
-            metadata["scope"] = scopes.join(" ").into();
-        }
-        metadata
     }
 }
 

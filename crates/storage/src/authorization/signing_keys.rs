@@ -82,18 +82,21 @@ impl<'a> SigningKeys<'a> {
         rows.into_iter().map(signing_key).collect()
     }
 
-    /// Removes every key up to this generation: nothing that it signed is
-    /// good any more.
+    /// Removes every key up to this generation, and tells every process:
+    /// nothing that they signed is good any more.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn delete_up_to(self, generation: i64) -> Result<(), StoreError> {
         let on = || StoreError::on("remove old signing keys");
         let mut work = self.database.begin().await.map_err(on())?;
-        within!(&mut work, connection => {
-            sqlx::query(DELETE).bind(generation).execute(connection).await.map_err(on())?;
+        let deleted = within!(&mut work, connection => {
+            sqlx::query(DELETE).bind(generation).execute(connection).await.map_err(on())?.rows_affected()
         });
-        work.commit().await.map_err(on())
+        if deleted > 0 {
+            self.watcher.commit(work, Topic::SigningKeys).await.map_err(on())?;
+        }
+        Ok(())
     }
 }
 

@@ -129,15 +129,10 @@ impl Resolver<'_> {
         }
     }
 
-    /// Says who can reach a profile that asks nobody, and that nobody can sign in yet.
+    /// Says who can reach a profile that asks nobody.
     fn exposure(&mut self, name: &ProfileName, auth: ProfileAuth, config: &Config, path: &Path) {
         let on_network = !config.listen.ip().is_loopback();
         match auth {
-            ProfileAuth::Oauth => {
-                self.note(format!(
-                    "{path}: signing in is not part of this version; API keys open the profile"
-                ));
-            }
             ProfileAuth::None if on_network && !config.unauthenticated_network => {
                 let message = format!(
                     "is `none`, and {} is not a loopback address: whoever reaches it could call every tool of `{name}`",
@@ -153,7 +148,7 @@ impl Resolver<'_> {
                     "{path}: whoever reaches the hub may call every tool, because `auth` is `none`"
                 ));
             }
-            ProfileAuth::ApiKey | ProfileAuth::None => {}
+            ProfileAuth::Oauth | ProfileAuth::ApiKey | ProfileAuth::None => {}
         }
     }
 }
