@@ -168,7 +168,8 @@ async fn teams_and_groups_hold_their_members() {
         let (users, teams) = (store.users(), store.teams());
         let ann = owner(1, "ann");
         users.insert(&ann).await.unwrap();
-        let team = Team { id: TeamId::from_uuid(Uuid::from_u128(1)), name: "platform".into(), created_at: NOW };
+        let team =
+            Team { id: TeamId::from_uuid(Uuid::from_u128(1)), name: "platform".into(), created_at: NOW };
         assert!(teams.insert(&team).await.unwrap() && !teams.insert(&team).await.unwrap());
         assert!(teams.join(team.id, ann.id).await.unwrap() && !teams.join(team.id, ann.id).await.unwrap());
         assert_eq!(teams.members().await.unwrap(), [(team.id, ann.id)]);
