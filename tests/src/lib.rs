@@ -13,6 +13,7 @@ pub mod hub;
 pub mod mcp_client;
 pub mod message;
 pub mod packages;
+pub mod people;
 pub mod process;
 pub mod process_facts;
 pub mod raw;
