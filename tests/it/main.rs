@@ -52,9 +52,15 @@ mod reload;
 mod resumption;
 #[cfg(test)]
 mod scale;
+mod scim;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod sign_in;
+#[cfg(test)]
+mod sign_in_account;
+#[cfg(test)]
+mod sign_in_oidc;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod dialogue;
 pub mod everything;
 pub mod http;
 pub mod hub;
+pub mod identity_provider;
 pub mod mcp_client;
 pub mod message;
 pub mod packages;
