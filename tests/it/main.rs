@@ -3,6 +3,7 @@
 //! `#[cfg(test)]` marks the functions that the tests share as test code.
 
 #[cfg(test)]
+mod access;
 mod any_json;
 #[cfg(test)]
 mod asked_aside;

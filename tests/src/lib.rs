@@ -14,6 +14,7 @@ pub mod identity_provider;
 pub mod mcp_client;
 pub mod message;
 pub mod packages;
+pub mod people;
 pub mod process;
 pub mod process_facts;
 pub mod raw;

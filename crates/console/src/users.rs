@@ -187,7 +187,7 @@ async fn change(
 
 async fn delete(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
     let Ok(user) = id.parse() else { return no_such("user", &id) };
-    match done(admin.store.users().delete(user, actor.role()).await, &id) {
+    match done(admin.store.users().delete(user, actor.role(), admin.clock.now()).await, &id) {
         Ok(_) => {
             admin.take_over().await;
             StatusCode::NO_CONTENT.into_response()

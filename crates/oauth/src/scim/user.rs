@@ -103,7 +103,7 @@ pub(super) async fn change(
 /// `DELETE /scim/v2/Users/{id}`
 pub(super) async fn delete(State(scim): State<Arc<Scim>>, Path(id): Path<String>) -> Answer {
     let user = scim.find(&id).await?;
-    done(scim.store.users().delete(user.id, ROLE).await?)?;
+    done(scim.store.users().delete(user.id, ROLE, scim.clock.now()).await?)?;
     scim.take_over().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

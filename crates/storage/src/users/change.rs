@@ -18,12 +18,23 @@ const UPDATE: &str =
 const END_SESSIONS: &str =
     "UPDATE browser_session SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
 const END_KEYS: &str = "UPDATE api_key SET revoked_at = $2 WHERE owner_user = $1 AND revoked_at IS NULL";
+const END_GRANTS: &str = "UPDATE oauth_grant SET revoked_at = $2, revoked_because = 'the user was disabled or deleted' \
+     WHERE user_id = $1 AND revoked_at IS NULL";
 const END_LINKS: &str = "DELETE FROM sign_in_link WHERE user_id = $1";
 const LOGIN_OF_ANOTHER: &str = "SELECT COUNT(*) FROM user_account WHERE login = $1 AND id <> $2";
 const DELETE: &str = "DELETE FROM user_account WHERE id = $1";
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[TAKE_TURN, OTHER_OWNERS, UPDATE, END_SESSIONS, END_KEYS, END_LINKS, LOGIN_OF_ANOTHER, DELETE];
+pub(super) const STATEMENTS: &[&str] = &[
+    TAKE_TURN,
+    OTHER_OWNERS,
+    UPDATE,
+    END_SESSIONS,
+    END_KEYS,
+    END_GRANTS,
+    END_LINKS,
+    LOGIN_OF_ANOTHER,
+    DELETE,
+];
 
 /// What is to be otherwise; what is none stays.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +42,7 @@ pub struct UserChange {
     pub login: Option<String>,
     pub name: Option<String>,
     pub role: Option<Role>,
-    /// `true` disables, and ends the user's sessions, keys and links.
+    /// `true` disables, and ends the user's sessions, keys, grants and links.
     pub disabled: Option<bool>,
 }
 
@@ -84,16 +95,17 @@ impl Users<'_> {
         if let Some(at) = after.disabled_at {
             end_everything(&mut work, id, at).await.map_err(on())?;
         }
-        self.watcher.commit_on(work, &[Topic::People, Topic::Keys]).await.map_err(on())?;
+        self.watcher.commit_on(work, &[Topic::People, Topic::Keys, Topic::Grants]).await.map_err(on())?;
         Ok(Changed::Done(after))
     }
 
     /// Deletes a user with identities, memberships, sessions and keys, on
-    /// behalf of somebody with the role `by`, and tells every process.
+    /// behalf of somebody with the role `by`, ends what was granted, and tells
+    /// every process.
     ///
     /// # Errors
     /// [`StoreError`]: unavailable, or a damaged row.
-    pub async fn delete(self, id: UserId, by: Role) -> Result<Changed, StoreError> {
+    pub async fn delete(self, id: UserId, by: Role, now: Timestamp) -> Result<Changed, StoreError> {
         let on = || StoreError::on("delete a user");
         let mut work = self.database.begin().await.map_err(on())?;
         take_turn(&mut work).await.map_err(on())?;
@@ -104,10 +116,11 @@ impl Users<'_> {
         if is_active_owner(&user) && is_last_owner(&mut work, id).await.map_err(on())? {
             return Ok(Changed::LastOwner);
         }
+        end_everything(&mut work, id, now).await.map_err(on())?;
         within!(&mut work, connection => {
             sqlx::query(DELETE).bind(id.as_uuid()).execute(connection).await.map_err(on())?;
         });
-        self.watcher.commit_on(work, &[Topic::People, Topic::Keys]).await.map_err(on())?;
+        self.watcher.commit_on(work, &[Topic::People, Topic::Keys, Topic::Grants]).await.map_err(on())?;
         Ok(Changed::Done(user))
     }
 }
@@ -182,7 +195,7 @@ async fn update(work: &mut Work, user: &User) -> Result<(), sqlx::Error> {
 }
 
 async fn end_everything(work: &mut Work, id: UserId, at: Timestamp) -> Result<(), sqlx::Error> {
-    for ending in [END_SESSIONS, END_KEYS] {
+    for ending in [END_SESSIONS, END_KEYS, END_GRANTS] {
         within!(work, connection => {
             sqlx::query(ending).bind(id.as_uuid()).bind(at.as_micros()).execute(connection).await?;
         });

@@ -1,7 +1,7 @@
 //! `trunkline user delete`.
 
 use serde::Serialize;
-use trunkline_model::Role;
+use trunkline_model::{Clock as _, Role, SystemClock};
 
 use super::HubArgs;
 use super::change::outcome;
@@ -19,7 +19,7 @@ pub(super) async fn run(user: &str, hub: &HubArgs, output: Output) -> anyhow::Re
     let config = hub.load()?;
     let store = hub.existing_store(&config).await?;
     let user = user_named(&store, user).await?;
-    let changed = store.users().delete(user.id, Role::Owner).await?;
+    let changed = store.users().delete(user.id, Role::Owner, SystemClock.now()).await?;
     store.close().await;
     match outcome(changed, &user) {
         Ok(user) => {
