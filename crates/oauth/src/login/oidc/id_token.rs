@@ -81,7 +81,7 @@ fn header_of(token: &str) -> Result<Header, OidcError> {
         return Err(OidcError::Token("it is signed with an algorithm that is not accepted"));
     }
     // RFC 7515 section 4.1.11: what must be understood is not.
-    if header.extras.inner().contains_key("crit") {
+    if header.crit.is_some() {
         return Err(OidcError::Token("it has critical extensions"));
     }
     Ok(header)
