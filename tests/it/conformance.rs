@@ -77,3 +77,8 @@ async fn as_client_modern_to_legacy() -> Result<()> {
 async fn as_client_modern_to_modern() -> Result<()> {
     as_client::compare(Pair { client: Era::Modern, server: Era::Modern }).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_client_authorize() -> Result<()> {
+    as_client::authorize().await
+}

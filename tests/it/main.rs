@@ -61,4 +61,6 @@ mod tasks;
 #[cfg(test)]
 mod upstream_connections;
 #[cfg(test)]
+mod upstream_oauth;
+#[cfg(test)]
 mod upstream_rust;

@@ -347,9 +347,12 @@ pub enum UpstreamError {
     TimedOut { seconds: u64 },
 }
 
+/// What stands in words before the page where a person connects a server.
+pub(crate) const CONNECT_AT: &str = "; connect it at ";
+
 /// Where a person can do something about it, in words.
 fn at(link: Option<&str>) -> String {
-    link.map(|link| format!("; connect it at {link}")).unwrap_or_default()
+    link.map(|link| format!("{CONNECT_AT}{link}")).unwrap_or_default()
 }
 
 /// Bounds how long something asked of a server may take.

@@ -118,6 +118,7 @@ impl Running {
             sessions: Arc::clone(&core.sessions),
             guard: Arc::clone(&core.guard),
             connections: Arc::clone(&core.connections),
+            store: Arc::clone(&core.store),
             clock: Arc::new(SystemClock),
         };
         let authorization = core.authorization_server(config, public_url.parse()?)?;

@@ -73,27 +73,30 @@ impl Suite {
     }
 
     async fn play(&self, scenario: &str) -> Result<Finished> {
-        let results = self.results();
-        let results = results.to_str().context("the home is no text")?;
-        let played = self
-            .run(&[
-                "client",
-                "--command",
-                env!("CARGO_BIN_EXE_conformance-client"),
-                "--scenario",
-                scenario,
-                "--spec-version",
-                self.pair.server.revision(),
-                "--force",
-                "--timeout",
-                CLIENT_LIMIT,
-                "--output-dir",
-                results,
-            ])
-            .await?;
+        let played = self.play_at(scenario, self.pair.server.revision()).await?;
         // The suite excuses a client that fails where it may refuse; this one has no reason to.
         ensure!(!played.stderr.contains("Client exited"), "{scenario}: {}", played.stderr);
         Ok(played)
+    }
+
+    async fn play_at(&self, scenario: &str, revision: &str) -> Result<Finished> {
+        let results = self.results();
+        let results = results.to_str().context("the home is no text")?;
+        self.run(&[
+            "client",
+            "--command",
+            env!("CARGO_BIN_EXE_conformance-client"),
+            "--scenario",
+            scenario,
+            "--spec-version",
+            revision,
+            "--force",
+            "--timeout",
+            CLIENT_LIMIT,
+            "--output-dir",
+            results,
+        ])
+        .await
     }
 }
 
@@ -112,6 +115,37 @@ pub(super) async fn compare(pair: Pair) -> Result<()> {
     }
     let results = Results::read(&suite.results(), "", Repeated::Once)?;
     Baseline::read(&pair.baseline())?.expect(&results).with_context(|| pair.name())
+}
+
+/// What the hub does not speak yet, and says so of.
+const NOT_SPOKEN: [&str; 4] =
+    ["auth/client-credentials-jwt", "auth/dpop", "auth/dpop-nonce", "auth/wif-jwt-bearer"];
+
+/// Every scenario of authorization, in each revision that has it: all checks pass.
+pub(super) async fn authorize() -> Result<()> {
+    let Some(client) = Client::or_skip("as_client_authorize")? else { return Ok(()) };
+    let suite = Suite { client, pair: Pair { client: Era::Modern, server: Era::Modern } };
+    let listed = suite.run(&["list", "--client"]).await?.success()?;
+    let only = std::env::var(SCENARIO).ok();
+    let mut played = 0;
+    for line in listed.lines() {
+        let Some((name, revisions)) = line.trim().strip_prefix("- ").and_then(|rest| rest.split_once(' '))
+        else {
+            continue;
+        };
+        let wanted = only.as_ref().is_none_or(|only| only == name) && !NOT_SPOKEN.contains(&name);
+        if !name.starts_with(AUTHORIZATION) || !wanted {
+            continue;
+        }
+        let newest = revisions.trim_matches(['[', ']']).split(',').next_back().unwrap_or_default();
+        let revision = if newest == "extension" { Era::Modern.revision() } else { newest };
+        let finished = suite.play_at(name, revision).await?;
+        let said = finished.stdout + &finished.stderr;
+        ensure!(said.contains("OVERALL: PASSED"), "{name} {revision}: {said}");
+        played += 1;
+    }
+    ensure!(played >= if only.is_some() { 1 } else { 28 }, "{played} scenarios were played:\n{listed}");
+    Ok(())
 }
 
 async fn one(suite: &Suite, scenario: &str) -> Result<()> {

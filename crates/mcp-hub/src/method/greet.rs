@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 use trunkline_model::Reason;
 
 use super::{Request, capability, invalid};
-use crate::catalog::view::{self, View};
+use crate::catalog::view::{self, Gap, View};
 use crate::downstream::answer::{Answer, RpcError, result_message};
 use crate::jsonrpc::{code, meta, text};
+use crate::upstream::CONNECT_AT;
 use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION};
 
 /// How long a modern client may keep what `server/discover` said, in milliseconds.
@@ -96,9 +97,15 @@ fn server_info(request: &Request, view: &View) -> String {
     )
 }
 
+/// What the model can tell a person about a server that waits for them.
+fn waiting(gap: &Gap) -> Option<String> {
+    let (_, link) = gap.detail.as_deref()?.split_once(CONNECT_AT)?;
+    Some(format!("The tools of this server are not listed until the user has connected it at {link}"))
+}
+
 /// What the servers tell the model about themselves, each under its name.
 fn instructions(request: &Request, view: &View) -> String {
-    let told: Vec<(&str, String)> = view
+    let mut told: Vec<(&str, String)> = view
         .greetings
         .iter()
         .filter_map(|(server, greeting)| {
@@ -106,6 +113,7 @@ fn instructions(request: &Request, view: &View) -> String {
             Some((server.as_str(), words))
         })
         .collect();
+    told.extend(view.gaps.iter().filter_map(|gap| Some((gap.server.as_str(), waiting(gap)?))));
     let words = match told.as_slice() {
         [] => return String::new(),
         [(_, words)] if view::is_transparent(&request.profile) => words.clone(),

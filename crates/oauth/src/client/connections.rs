@@ -15,7 +15,7 @@ use trunkline_model::{
     Clock, Connection, ConnectionOwner, ConsentOf, Endpoint, Identity, Secret, ServerAuth, ServerName,
     ServerSpec, UpstreamClient,
 };
-use trunkline_storage::{Sealer, Store, StoreError, VaultError};
+use trunkline_storage::{Sealer, Store, StoreError, Topic, VaultError};
 use trunkline_web::Tasks;
 use url::Url;
 
@@ -150,7 +150,14 @@ impl Connections {
         let mut known = 0;
         loop {
             let version = self.store.changes().wait_past(known).await;
-            match self.catch_up().await {
+            let caught_up = async {
+                self.catch_up().await?;
+                if self.store.changes().since(known).await?.contains(&Topic::People) {
+                    self.forget_gone_owners().await?;
+                }
+                Ok::<_, StoreError>(())
+            };
+            match caught_up.await {
                 Ok(()) => known = version,
                 Err(error) => {
                     tracing::debug!(%error, "connections cannot be read; those in memory stay");

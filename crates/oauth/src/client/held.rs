@@ -18,6 +18,8 @@ use super::token::Tokens;
 /// How long after its time an access token is still tried while its
 /// successor cannot be had: clocks differ.
 const GRACE: Duration = Duration::from_mins(5);
+/// A token refused so soon after another was is not replaced.
+const YOUNG: Duration = Duration::from_secs(20);
 
 /// Why there is no credential to send.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,6 +42,8 @@ pub(super) struct Held {
     pub(super) turn: tokio::sync::Mutex<()>,
     /// When the server last answered a request with this credential; microseconds.
     exchanged: AtomicI64,
+    /// When a refusal last led to a new token; microseconds.
+    mended: AtomicI64,
 }
 
 /// A connection as of one moment.
@@ -111,7 +115,26 @@ impl Held {
             now: ArcSwap::default(),
             turn: tokio::sync::Mutex::new(()),
             exchanged: AtomicI64::new(i64::MIN),
+            mended: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Whether a refused token may be replaced at `now`: not when one has just
+    /// been, since the next would fare no better.
+    pub(super) fn may_mend(&self, now: Timestamp) -> bool {
+        let last = self.mended.load(Ordering::Relaxed);
+        let snapshot = self.now.load();
+        let life = snapshot.tokens.as_ref().and_then(|tokens| {
+            let life = tokens.expires_at?.since(tokens.obtained_at);
+            Some((now.since(tokens.obtained_at), life))
+        });
+        // One that lives for seconds may have ended by the clock of the server.
+        let old = life.is_some_and(|(age, life)| age >= life / 2);
+        let may = old || last == i64::MIN || now.since(Timestamp::from_micros(last)) >= YOUNG;
+        if may {
+            self.mended.store(now.as_micros(), Ordering::Relaxed);
+        }
+        may
     }
 
     pub(super) fn last_exchange(&self) -> Option<Timestamp> {

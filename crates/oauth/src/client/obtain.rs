@@ -49,10 +49,8 @@ impl Connections {
         {
             return Err(Unusable::Unavailable { reason: detail.reason.clone().unwrap_or_default() });
         }
-        let young =
-            |tokens: &token::Tokens| now.since(tokens.obtained_at) < std::time::Duration::from_secs(20);
         if let Because::Refused { said, .. } = because
-            && snapshot.tokens.as_ref().is_some_and(young)
+            && !held.may_mend(now)
         {
             let said = said.as_deref().map(|said| format!(" ({})", super::metadata::cut(said)));
             let reason = format!("the server refuses the access token{}", said.unwrap_or_default());

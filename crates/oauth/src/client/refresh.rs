@@ -21,8 +21,6 @@ const LEASE: Duration = Duration::from_mins(1);
 /// How often it is looked whether another process has finished.
 const LOOK: Duration = Duration::from_millis(200);
 const LOOKS: u32 = 150;
-/// A token refused so soon after it was given is not replaced: the next would fare no better.
-const YOUNG: Duration = Duration::from_secs(20);
 
 /// Why new tokens are wanted.
 #[derive(Debug, Clone)]
@@ -82,11 +80,10 @@ impl Connections {
         let (Some(connection), Some(tokens)) = (&snapshot.connection, &snapshot.tokens) else {
             return Err(snapshot.why_not());
         };
-        if let Because::Refused { said, .. } = &because {
-            let age = self.clock.now().since(tokens.obtained_at);
-            if age < YOUNG || tokens.refresh_token.is_none() {
-                return Err(self.refused(held, connection, tokens, said.as_deref()).await);
-            }
+        if let Because::Refused { said, .. } = &because
+            && (tokens.refresh_token.is_none() || !held.may_mend(self.clock.now()))
+        {
+            return Err(self.refused(held, connection, tokens, said.as_deref()).await);
         }
         if tokens.refresh_token.is_none() {
             let reason = "its access token has expired, and there is no refresh token";

@@ -10,7 +10,7 @@ use serde_json::json;
 use thiserror::Error;
 use trunkline_model::{
     ClientAuthMethod, ConnectionOwner, ConnectionState, RegisteredBy, ServerAuth, ServerName, Timestamp,
-    UpstreamClient,
+    UpstreamClient, UserId,
 };
 use trunkline_storage::StoreError;
 
@@ -227,6 +227,24 @@ impl Connections {
             ended += usize::from(self.disconnect(&held.server, owner).await?);
         }
         Ok(ended)
+    }
+
+    /// Ends the connections of users who have been deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`]: those that are left are ended another time.
+    pub async fn forget_gone_owners(&self) -> Result<(), StoreError> {
+        let mut owners: Vec<_> = self.list().into_iter().map(|connection| connection.owner).collect();
+        owners.dedup();
+        for owner in owners {
+            let user = owner.as_str().starts_with("usr_").then(|| owner.as_str().parse::<UserId>());
+            if let Some(Ok(user)) = user
+                && self.store.users().find(user).await?.is_none()
+            {
+                self.forget_owner(&owner).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Every client, by server and issuer.

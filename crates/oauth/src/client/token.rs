@@ -99,6 +99,8 @@ pub(super) fn request(endpoint: &str, proof: &Proof, form: &[(&str, &str)]) -> O
             let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
+            // Some look the client up before they look at the header (the Python SDK).
+            body.append_pair("client_id", &proof.id);
         }
         (ClientAuthMethod::ClientSecretPost, Some(secret)) => {
             body.append_pair("client_id", &proof.id).append_pair("client_secret", secret.expose());
@@ -281,7 +283,10 @@ mod tests {
             (header, String::from_utf8(request.into_body().to_vec()).unwrap())
         };
         let basic = sent(&proof(ClientAuthMethod::ClientSecretBasic, Some("s e")));
-        assert_eq!(basic, (Some(format!("Basic {}", STANDARD.encode("id%3A1:s+e"))), "a=b+c".to_owned()));
+        assert_eq!(
+            basic,
+            (Some(format!("Basic {}", STANDARD.encode("id%3A1:s+e"))), "a=b+c&client_id=id%3A1".to_owned())
+        );
         let post = sent(&proof(ClientAuthMethod::ClientSecretPost, Some("s")));
         assert_eq!(post, (None, "a=b+c&client_id=id%3A1&client_secret=s".to_owned()));
         let public = sent(&proof(ClientAuthMethod::None, Some("s")));

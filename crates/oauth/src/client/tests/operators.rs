@@ -1,6 +1,8 @@
 //! What operators do with clients, and row 26 of the attack list: what is
 //! deleted is revoked and erased.
 
+use trunkline_model::{Connection, ConnectionOwner};
+
 use super::authority::ISSUER;
 use super::{Bench, owner, server};
 
@@ -15,6 +17,22 @@ async fn a_disconnected_server_is_revoked_erased_and_not_resurrected() {
     bench.restart().await;
     assert!(bench.token().await.is_err());
     assert!(bench.store.connections().list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_connections_of_a_deleted_user_are_revoked_and_those_of_others_stay() {
+    let bench = Bench::new().await;
+    bench.connect().await.unwrap();
+    let row = bench.store.connections().find(&server(), &owner()).await.unwrap().unwrap();
+    let gone = ConnectionOwner::named("usr_01a21748e52e7ceba17c90cd8eb56dbc");
+    bench.store.connections().put(&Connection { owner: gone, ..row.clone() }).await.unwrap();
+    let shared = Connection { owner: ConnectionOwner::shared(), ..row };
+    bench.store.connections().put(&shared).await.unwrap();
+    bench.connections.catch_up().await.unwrap();
+    bench.connections.forget_gone_owners().await.unwrap();
+    let left: Vec<_> =
+        bench.connections.list().into_iter().map(|shown| shown.owner.as_str().to_owned()).collect();
+    assert_eq!(left, ["shared", "usr_ann"], "what is no id of a user is left");
 }
 
 #[tokio::test]

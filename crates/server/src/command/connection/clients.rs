@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use trunkline_model::ServerName;
 use url::form_urlencoded::byte_serialize;
 
@@ -75,20 +76,14 @@ struct Client {
     issuer: String,
     client_id: String,
     registered_by: String,
-    #[serde(default)]
-    redirect_uris: Vec<String>,
-    #[serde(default)]
-    scopes: Vec<String>,
     connections: u64,
-    has_secret: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    secret_age_seconds: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    secret_expires_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+    /// What the table has no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! `trunkline connection list`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::HubArgs;
 use crate::control::Control;
@@ -25,8 +26,9 @@ struct Connection {
     expires_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_exchange: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_error: Option<String>,
+    /// What the table has no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
