@@ -3,12 +3,15 @@
 //! `#[cfg(test)]` marks the functions that the tests share as test code.
 
 #[cfg(test)]
+mod access;
 mod any_json;
 #[cfg(test)]
 mod asked_aside;
 #[cfg(test)]
 mod asking_back;
 mod audit;
+#[cfg(test)]
+mod authorization;
 #[cfg(test)]
 mod changed_headers;
 #[cfg(test)]
@@ -49,9 +52,15 @@ mod reload;
 mod resumption;
 #[cfg(test)]
 mod scale;
+mod scim;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod sign_in;
+#[cfg(test)]
+mod sign_in_account;
+#[cfg(test)]
+mod sign_in_oidc;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

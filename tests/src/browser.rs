@@ -256,6 +256,13 @@ impl Form {
         Ok(self)
     }
 
+    /// Adds a field, as a button or a script of the page would.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// What the form says in `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())

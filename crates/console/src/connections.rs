@@ -7,11 +7,29 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use trunkline_model::{ConnectionOwner, ServerName};
 use trunkline_oauth::client::{FlowError, ShownConnection};
-use trunkline_storage::StoreError;
 use trunkline_web::Problem;
 
-use crate::servers::no_such;
-use crate::{Actor, Admin};
+use crate::failure::{no_such, unavailable};
+use crate::route::Route;
+use crate::{Actor, Admin, Needs};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/connections", Needs::SignedIn, "Grants at upstream servers", list),
+        Route::post(
+            "/api/v1/connections/{server}/connect",
+            Needs::Operate,
+            "A link that begins a consent",
+            connect,
+        ),
+        Route::delete(
+            "/api/v1/connections/{server}/{owner}",
+            Needs::SignedIn,
+            "End a grant at an upstream server",
+            disconnect,
+        ),
+    ]
+}
 
 #[derive(Debug, Serialize)]
 struct Connections {
@@ -25,7 +43,7 @@ struct Link {
 }
 
 /// `GET /api/v1/connections`: all for those who may read, else one's own.
-pub(crate) async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
+async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
     let own = actor.user().map(|user| ConnectionOwner::named(&user.to_string()));
     let reads_all = actor.role().may_read();
     let mut connections = admin.connections.list();
@@ -34,13 +52,13 @@ pub(crate) async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Wanted {
+struct Wanted {
     /// Whose consent it will be, in place of everybody's or one's own.
     owner: Option<String>,
 }
 
 /// `POST /api/v1/connections/{server}/connect`: a link that begins a consent.
-pub(crate) async fn connect(
+async fn connect(
     State(admin): State<Admin>,
     Path(server): Path<String>,
     Query(wanted): Query<Wanted>,
@@ -73,7 +91,7 @@ pub(crate) async fn connect(
 
 /// `DELETE /api/v1/connections/{server}/{owner}`: ends one, one's own or, as
 /// an operator, anybody's.
-pub(crate) async fn disconnect(
+async fn disconnect(
     State(admin): State<Admin>,
     Path((server, owner)): Path<(String, String)>,
     actor: Actor,
@@ -106,9 +124,4 @@ fn refused(error: &FlowError) -> Response {
             Problem::new(StatusCode::BAD_GATEWAY, "Not connected").detail(error.to_string()).into_response()
         }
     }
-}
-
-pub(crate) fn unavailable(error: &StoreError) -> Response {
-    tracing::warn!(%error, "the database does not answer");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer").into_response()
 }

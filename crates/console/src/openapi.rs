@@ -11,7 +11,7 @@ use crate::{Needs, routes};
 pub(crate) async fn document() -> Response {
     let mut paths = Map::new();
     for route in routes() {
-        let operations = paths.entry(route.path).or_insert_with(|| json!({}));
+        let operations = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         let operation = json!({
             "summary": route.summary,
             "description": format!("Needs the role {} or a higher one.", route.needs.least_role()),
@@ -42,7 +42,7 @@ fn name_of(needs: Needs) -> &'static str {
 
 fn parameters(path: &str) -> Vec<Value> {
     path.split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')?.trim_start_matches('*').into())
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect()
 }

@@ -8,7 +8,7 @@ use trunkline_mcp_hub::{Missing, ShownTool};
 use trunkline_model::{ProfileAuth, ProfileName, ServerName};
 
 use crate::Admin;
-use crate::servers::no_such;
+use crate::failure::no_such;
 
 #[derive(Debug, Serialize)]
 struct Profiles {

@@ -3,13 +3,25 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
 use serde::Serialize;
 use trunkline_mcp_hub::upstream::pool::{EndpointKind, ServerState, State as Condition};
 use trunkline_model::ServerName;
-use trunkline_web::Problem;
 
-use crate::Admin;
+use crate::failure::no_such;
+use crate::route::Route;
+use crate::{Admin, Needs};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/servers", Needs::Read, "The catalogue and how each server fares", list),
+        Route::get(
+            "/api/v1/servers/{name}/logs",
+            Needs::Operate,
+            "What a server wrote to its standard error",
+            logs,
+        ),
+    ]
+}
 
 #[derive(Debug, Serialize)]
 struct Servers {
@@ -49,7 +61,7 @@ struct Line {
 }
 
 /// `GET /api/v1/servers`
-pub(crate) async fn list(State(admin): State<Admin>) -> Response {
+async fn list(State(admin): State<Admin>) -> Response {
     let servers = admin.hub.upstreams().states().into_iter().map(|state| shown(&admin, state)).collect();
     std::future::ready(Json(Servers { servers }).into_response()).await
 }
@@ -78,7 +90,7 @@ fn shown(admin: &Admin, state: ServerState) -> Server {
 
 /// `GET /api/v1/servers/{name}/logs`: what its children wrote to their
 /// standard error, oldest first.
-pub(crate) async fn logs(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+async fn logs(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
     let lines = ServerName::new(&name).ok().and_then(|name| admin.hub.upstreams().logs(&name));
     let answer = match lines {
         Some(lines) => {
@@ -89,11 +101,4 @@ pub(crate) async fn logs(State(admin): State<Admin>, Path(name): Path<String>) -
         None => no_such("server", &name),
     };
     std::future::ready(answer).await
-}
-
-/// What is not there, by its name.
-pub(crate) fn no_such(noun: &str, name: &str) -> Response {
-    Problem::new(StatusCode::NOT_FOUND, "Not found")
-        .detail(format!("there is no {noun} named {name:?}"))
-        .into_response()
 }

@@ -11,9 +11,46 @@ use trunkline_model::ServerName;
 use trunkline_oauth::client::{ShownClient, SteerError};
 use trunkline_web::Problem;
 
-use crate::Admin;
-use crate::connections::unavailable;
-use crate::servers::no_such;
+use crate::failure::{no_such, unavailable};
+use crate::route::Route;
+use crate::{Admin, Needs};
+
+pub(crate) fn routes() -> Vec<Route> {
+    let all = "/api/v1/upstream-clients";
+    vec![
+        Route::get(all, Needs::Read, "The clients that the hub is at authorization servers", list),
+        Route::post(
+            "/api/v1/upstream-clients/{server}/rotate",
+            Needs::Operate,
+            "Give a client a new secret",
+            rotate,
+        ),
+        Route::post(
+            "/api/v1/upstream-clients/{server}/register",
+            Needs::Operate,
+            "Register a client anew",
+            register,
+        ),
+        Route::post(
+            "/api/v1/upstream-clients/{server}/pause",
+            Needs::Operate,
+            "Stop the use of a client",
+            pause,
+        ),
+        Route::post(
+            "/api/v1/upstream-clients/{server}/resume",
+            Needs::Operate,
+            "Use a paused client again",
+            resume,
+        ),
+        Route::delete(
+            "/api/v1/upstream-clients/{server}",
+            Needs::Operate,
+            "Remove a client and revoke its grants",
+            delete,
+        ),
+    ]
+}
 
 #[derive(Debug, Serialize)]
 struct Clients {
@@ -22,12 +59,12 @@ struct Clients {
 
 /// Which of a server's clients; needed only where it has several.
 #[derive(Debug, Deserialize)]
-pub(crate) struct At {
+struct At {
     issuer: Option<String>,
 }
 
 /// `GET /api/v1/upstream-clients`
-pub(crate) async fn list(State(admin): State<Admin>) -> Response {
+async fn list(State(admin): State<Admin>) -> Response {
     match admin.connections.clients().await {
         Ok(clients) => Json(Clients { clients }).into_response(),
         Err(error) => unavailable(&error),
@@ -35,11 +72,7 @@ pub(crate) async fn list(State(admin): State<Admin>) -> Response {
 }
 
 /// `POST /api/v1/upstream-clients/{server}/rotate`: a new secret; connections go on.
-pub(crate) async fn rotate(
-    State(admin): State<Admin>,
-    Path(server): Path<String>,
-    Query(at): Query<At>,
-) -> Response {
+async fn rotate(State(admin): State<Admin>, Path(server): Path<String>, Query(at): Query<At>) -> Response {
     let (server, issuer) = match the_one(&admin, &server, at).await {
         Ok(found) => found,
         Err(answer) => return *answer,
@@ -48,11 +81,7 @@ pub(crate) async fn rotate(
 }
 
 /// `POST /api/v1/upstream-clients/{server}/register`: registers anew, which ends its connections.
-pub(crate) async fn register(
-    State(admin): State<Admin>,
-    Path(server): Path<String>,
-    Query(at): Query<At>,
-) -> Response {
+async fn register(State(admin): State<Admin>, Path(server): Path<String>, Query(at): Query<At>) -> Response {
     let (server, issuer) = match the_one(&admin, &server, at).await {
         Ok(found) => found,
         Err(answer) => return *answer,
@@ -61,20 +90,12 @@ pub(crate) async fn register(
 }
 
 /// `POST /api/v1/upstream-clients/{server}/pause`
-pub(crate) async fn pause(
-    State(admin): State<Admin>,
-    Path(server): Path<String>,
-    Query(at): Query<At>,
-) -> Response {
+async fn pause(State(admin): State<Admin>, Path(server): Path<String>, Query(at): Query<At>) -> Response {
     set_paused(&admin, &server, at, true).await
 }
 
 /// `POST /api/v1/upstream-clients/{server}/resume`
-pub(crate) async fn resume(
-    State(admin): State<Admin>,
-    Path(server): Path<String>,
-    Query(at): Query<At>,
-) -> Response {
+async fn resume(State(admin): State<Admin>, Path(server): Path<String>, Query(at): Query<At>) -> Response {
     set_paused(&admin, &server, at, false).await
 }
 
@@ -87,11 +108,7 @@ async fn set_paused(admin: &Admin, server: &str, at: At, pause: bool) -> Respons
 }
 
 /// `DELETE /api/v1/upstream-clients/{server}`: revokes every grant of it.
-pub(crate) async fn delete(
-    State(admin): State<Admin>,
-    Path(server): Path<String>,
-    Query(at): Query<At>,
-) -> Response {
+async fn delete(State(admin): State<Admin>, Path(server): Path<String>, Query(at): Query<At>) -> Response {
     let (server, issuer) = match the_one(&admin, &server, at).await {
         Ok(found) => found,
         Err(answer) => return *answer,

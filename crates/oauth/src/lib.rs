@@ -17,7 +17,7 @@ mod mirror;
 pub mod page;
 mod people;
 pub mod resource;
-mod scim;
+pub mod scim;
 pub mod server;
 pub mod tokens;
 mod uses;

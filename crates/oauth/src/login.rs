@@ -27,7 +27,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 use thiserror::Error;
-use trunkline_model::{Clock, Secret, TeamId, Timestamp, User, UserId};
+use trunkline_model::{Clock, Members, ProfileName, Secret, TeamId, Timestamp, User, UserId};
 use trunkline_storage::{Sealer, Store, StoreError, VaultError};
 use trunkline_web::Outbound;
 use url::Url;
@@ -68,6 +68,8 @@ pub struct Login {
     transaction_sealer: Sealer,
     id_token_sealer: Sealer,
     used_tokens: UsedTokens,
+    /// The profiles in their order, and whom each is for.
+    profiles: ArcSwap<Vec<(ProfileName, Option<Members>)>>,
     clock: Arc<dyn Clock>,
     public_url: Url,
 }
@@ -117,6 +119,7 @@ impl Login {
             transaction_sealer: store.vault().sealer("oidc-transaction")?,
             id_token_sealer: store.vault().sealer("oidc-id-token")?,
             used_tokens: UsedTokens::default(),
+            profiles: ArcSwap::default(),
             store,
             people,
             sessions,
@@ -128,6 +131,11 @@ impl Login {
     /// From here on people sign in this way. Who is signed in stays so.
     pub fn apply(&self, settings: SignInSettings) {
         self.ways.store(Arc::new(Ways::new(settings, &self.ways.load().issuers)));
+    }
+
+    /// From here on people make keys for these profiles, where they are members.
+    pub fn apply_profiles(&self, profiles: Vec<(ProfileName, Option<Members>)>) {
+        self.profiles.store(Arc::new(profiles));
     }
 
     fn issuer(&self, name: &str) -> Option<Arc<Issuer>> {
@@ -197,6 +205,9 @@ pub fn router(login: Arc<Login>) -> Router {
         .route("/logout", post(sign_out::sign_out))
         .route("/setup/{link}", get(setup::show).post(setup::finish))
         .route("/account", get(account::show))
+        .route("/account/sessions/{id}/revoke", post(account::revoke_session))
+        .route("/account/keys", post(account::create_key))
+        .route("/account/keys/{id}/revoke", post(account::revoke_key))
         .with_state(login)
 }
 

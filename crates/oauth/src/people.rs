@@ -24,6 +24,7 @@ struct Directory {
     teams: HashMap<TeamId, Arc<Team>>,
     belongs: HashMap<UserId, Belongs>,
     sessions: HashMap<TokenHash, Arc<BrowserSession>>,
+    directory_tokens: Vec<TokenHash>,
 }
 
 /// What a user belongs to.
@@ -123,6 +124,11 @@ impl People {
         sessions
     }
 
+    /// Whether a directory proves itself with what has this hash.
+    pub(crate) fn is_directory(&self, hash: &TokenHash) -> bool {
+        self.directory.get().directory_tokens.contains(hash)
+    }
+
     /// The live session whose cookie has this hash.
     pub(crate) fn session(&self, hash: &TokenHash) -> Option<Arc<BrowserSession>> {
         let session = self.directory.get().sessions.get(hash).cloned()?;
@@ -154,6 +160,7 @@ impl Directory {
                     .collect(),
                 belongs,
                 sessions: sessions.into_iter().map(|(hash, session)| (hash, Arc::new(session))).collect(),
+                directory_tokens: users.directory_tokens().await?,
             })
         })
     }

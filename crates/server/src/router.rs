@@ -55,6 +55,7 @@ pub(crate) fn router(
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         .merge(trunkline_oauth::page::router())
         .merge(trunkline_oauth::login::router(Arc::clone(&core.login)))
+        .merge(trunkline_oauth::scim::router(core.scim(public_url)))
         .merge(authorization.router())
         .merge(trunkline_oauth::client::routes(pages))
         .merge(trunkline_console::router(admin, Door::Listener))

@@ -13,6 +13,7 @@ use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
+use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
@@ -118,6 +119,7 @@ impl Running {
             sessions: Arc::clone(&core.sessions),
             guard: Arc::clone(&core.guard),
             connections: Arc::clone(&core.connections),
+            store: Arc::clone(&core.store),
             clock: Arc::new(SystemClock),
         };
         let authorization = core.authorization_server(config, public_url.parse()?)?;
@@ -250,6 +252,16 @@ impl Core {
         Ok(core)
     }
 
+    /// What a directory provisions through.
+    pub(crate) fn scim(&self, public_url: &Url) -> Arc<Scim> {
+        Arc::new(Scim {
+            store: Arc::clone(&self.store),
+            people: Arc::clone(&self.people),
+            clock: Arc::new(SystemClock),
+            public_url: public_url.clone(),
+        })
+    }
+
     /// What takes over a configuration.
     fn taking(&self) -> Taking {
         Taking {
@@ -304,6 +316,10 @@ impl Taking {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
         self.login.apply(config.sign_in.clone());
+        let with_keys = config.profiles.values().filter(|profile| profile.auth != ProfileAuth::None);
+        self.login.apply_profiles(
+            with_keys.map(|profile| (profile.name.clone(), profile.members.clone())).collect(),
+        );
         self.connections.configure(&hub_config.servers);
         Ok(self.hub.apply(hub_config)?)
     }

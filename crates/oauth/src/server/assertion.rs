@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use trunkline_model::UserId;
+use trunkline_storage::Identity;
 
 use super::AuthorizationServer;
 use super::client::Client;
@@ -22,8 +23,10 @@ pub struct AssertionIssuer {
     pub issuer: String,
     /// Where its keys are.
     pub jwks_uri: String,
-    /// The claim that holds what the user signs in with here, such as `email`.
-    pub login_claim: String,
+    /// The claim that holds what the user signs in with here, such as `email`,
+    /// for users who have never signed in through the issuer. None: those are
+    /// not let in.
+    pub login_claim: Option<String>,
 }
 
 /// Who may do what, according to an assertion.
@@ -79,15 +82,30 @@ impl AuthorizationServer {
         if !in_time || !is_ours || claims.act.is_some() || claims.jti.is_empty() {
             return Err(NOT_GOOD);
         }
-        let login = match issuer.login_claim.as_str() {
-            "sub" => Some(claims.sub.as_str()),
-            name => claims.others.get(name).and_then(serde_json::Value::as_str),
-        };
-        let user = login.and_then(|login| self.people.by_login(login)).ok_or(NOT_GOOD)?;
+        let user = self.asserted_user(issuer, &claims).await?.ok_or(NOT_GOOD)?;
         if !self.use_up(&claims.iss, &claims.jti, claims.exp).await? {
             return Err(TokenError::Grant("the assertion has been used"));
         }
-        Ok(Asserted { user: user.id, resource: claims.resource, scope: claims.scope })
+        Ok(Asserted { user, resource: claims.resource, scope: claims.scope })
+    }
+
+    /// The user that the issuer knows by this subject, or else the one who
+    /// signs in with what its claim says.
+    async fn asserted_user(
+        &self,
+        issuer: &AssertionIssuer,
+        claims: &Claims,
+    ) -> Result<Option<UserId>, TokenError> {
+        let identity = Identity { issuer: claims.iss.clone(), subject: claims.sub.clone() };
+        if let Some(user) = self.store.users().find_by_identity(&identity).await? {
+            return Ok(Some(user.id));
+        }
+        let Some(claim) = &issuer.login_claim else { return Ok(None) };
+        let login = match claim.as_str() {
+            "sub" => Some(claims.sub.as_str()),
+            name => claims.others.get(name).and_then(serde_json::Value::as_str),
+        };
+        Ok(login.and_then(|login| self.people.by_login(login)).map(|user| user.id))
     }
 
     /// Which trusted issuer an assertion says it is from; its keys will tell.
@@ -101,3 +119,6 @@ impl AuthorizationServer {
         self.settings.assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,7 +141,7 @@ async fn a_header_that_is_not_ours_is_refused_whatever_it_says() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_signature_or_with_anothers_is_refused() {
+async fn a_token_without_a_signature_or_with_a_foreign_one_is_refused() {
     let fixture = fixture().await;
     let good = fixture.issue();
     let (signed, _) = good.rsplit_once('.').expect("parts");

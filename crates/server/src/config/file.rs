@@ -127,7 +127,8 @@ pub(super) struct AssertionIssuer {
     pub(super) issuer: String,
     /// The URL of its keys.
     pub(super) jwks_uri: String,
-    /// The claim that holds what the user signs in with here. Default: `email`.
+    /// The claim that holds what the user signs in with here, such as `email`, for users who have never signed in through
+    /// this provider. Without it those are not let in.
     pub(super) login_claim: Option<String>,
 }
 

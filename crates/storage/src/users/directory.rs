@@ -23,6 +23,7 @@ const DELETE: &str = "DELETE FROM directory_group WHERE id = $1";
 const EMPTY: &str = "DELETE FROM user_group WHERE source = $1 AND name = $2";
 const JOIN: &str = "INSERT INTO user_group (user_id, source, name) VALUES ($1, $2, $3)";
 const ATTRIBUTES: &str = "SELECT attributes FROM user_account WHERE id = $1";
+const ALL_ATTRIBUTES: &str = "SELECT id, attributes FROM user_account WHERE attributes IS NOT NULL";
 const SET_ATTRIBUTES: &str = "UPDATE user_account SET attributes = $2 WHERE id = $1";
 const TOKENS: &str = "SELECT hash FROM directory_token";
 const FORGET_TOKENS: &str = "DELETE FROM directory_token";
@@ -39,6 +40,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     EMPTY,
     JOIN,
     ATTRIBUTES,
+    ALL_ATTRIBUTES,
     SET_ATTRIBUTES,
     TOKENS,
     FORGET_TOKENS,
@@ -140,6 +142,17 @@ impl Users<'_> {
         })
         .map_err(StoreError::on("read a user's attributes"))?;
         Ok(found.flatten())
+    }
+
+    /// What a directory keeps of each user, as JSON.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn all_attributes(self) -> Result<Vec<(UserId, String)>, StoreError> {
+        let rows: Vec<(Uuid, String)> =
+            reading!(self.database, pool => sqlx::query_as(ALL_ATTRIBUTES).fetch_all(pool).await)
+                .map_err(StoreError::on("read the attributes of users"))?;
+        Ok(rows.into_iter().map(|(id, json)| (UserId::from_uuid(id), json)).collect())
     }
 
     /// Keeps what a directory says of a user.

@@ -20,8 +20,17 @@ const PAUSE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Cached<T> {
     known: ArcSwapOption<Known<T>>,
-    /// When it was last asked for. Held by the one who asks.
-    asked_at: Mutex<Option<Timestamp>>,
+    /// Held by the one who asks.
+    asked: Mutex<Asked>,
+}
+
+/// When it was last asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Because there was none, or an old one.
+    for_age: Option<Timestamp>,
+    /// Because the one there is was not accepted.
+    for_content: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -32,7 +41,7 @@ struct Known<T> {
 
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        Self { known: ArcSwapOption::const_empty(), asked_at: Mutex::default() }
+        Self { known: ArcSwapOption::const_empty(), asked: Mutex::default() }
     }
 }
 
@@ -49,10 +58,12 @@ impl<T> Cached<T> {
         if let Some(value) = self.known(now, FRESH, &wanted) {
             return Ok(value);
         }
-        let mut asked_at = self.asked_at.lock().await;
+        let mut asked = self.asked.lock().await;
         if let Some(value) = self.known(now, FRESH, &wanted) {
             return Ok(value);
         }
+        let is_new = self.known(now, FRESH, &|_| true).is_some();
+        let asked_at = if is_new { &mut asked.for_content } else { &mut asked.for_age };
         let may_ask = asked_at.is_none_or(|asked_at| now.since(asked_at) >= PAUSE || now < asked_at);
         let failed = if may_ask {
             *asked_at = Some(now);

@@ -31,7 +31,7 @@ impl Keys {
         let keys = keys.into_iter().take(MOST_KEYS);
         // A kind of key that nobody here knows makes the others no worse (RFC 7517 section 5).
         let known = keys.filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        Self(known.filter(|key| is_for_signatures(key)).collect())
+        Self(known.filter(is_for_signatures).collect())
     }
 
     /// The keys that a token with this header may be signed with: the one it

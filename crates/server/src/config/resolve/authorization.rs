@@ -6,9 +6,6 @@ use super::Resolver;
 use crate::config::file::Authorization;
 use crate::config::path::Path;
 
-/// The claim that most identity providers have the sign-in name in.
-const LOGIN_CLAIM: &str = "email";
-
 impl Resolver<'_> {
     pub(super) fn authorization(&mut self, file: &Authorization, path: &Path) -> Settings {
         Settings {
@@ -41,7 +38,7 @@ impl Resolver<'_> {
             issuers.extend(jwks_uri.map(|url| AssertionIssuer {
                 issuer: issuer.issuer.clone(),
                 jwks_uri: url.into(),
-                login_claim: issuer.login_claim.clone().unwrap_or_else(|| LOGIN_CLAIM.to_owned()),
+                login_claim: issuer.login_claim.clone(),
             }));
         }
         issuers

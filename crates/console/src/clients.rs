@@ -1,0 +1,167 @@
+//! `/api/v1/clients`: the OAuth clients of the hub's authorization server.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use trunkline_model::{ClientKind, OauthClient, Timestamp, UserId, UserKind};
+use trunkline_oauth::server::{NewClient, create_client};
+
+use crate::body::Body;
+use crate::failure::{conflict, no_such, unavailable, unfit};
+use crate::route::Route;
+use crate::{Admin, Needs};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/clients", Needs::Read, "OAuth clients, and how each came to be", list),
+        Route::post("/api/v1/clients", Needs::Operate, "Make a client", create),
+        // Ids of clients that have a document are URLs.
+        Route::get("/api/v1/clients/{*id}", Needs::Read, "One client", show),
+        Route::patch("/api/v1/clients/{*id}", Needs::Operate, "Block a client or let it in again", block),
+        Route::delete(
+            "/api/v1/clients/{*id}",
+            Needs::Operate,
+            "Delete a client and what it was granted",
+            delete,
+        ),
+    ]
+}
+
+#[derive(Debug, Serialize)]
+struct Clients {
+    clients: Vec<Shown>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    kind: ClientKind,
+    confidential: bool,
+    registered_from: String,
+    created_at: String,
+    used_at: Option<String>,
+    blocked_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Made {
+    id: String,
+    /// Shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    id: String,
+    name: Option<String>,
+    #[serde(default)]
+    redirect_uris: Vec<String>,
+    #[serde(default)]
+    confidential: bool,
+    /// The id of the service account that it acts as by its own credentials.
+    service_account: Option<String>,
+    #[serde(default)]
+    token_exchange: bool,
+    #[serde(default)]
+    assertions: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    blocked: bool,
+}
+
+impl From<OauthClient> for Shown {
+    fn from(client: OauthClient) -> Self {
+        Self {
+            id: client.id,
+            name: client.name,
+            kind: client.kind,
+            confidential: client.secret_hash.is_some(),
+            registered_from: client.registered_from,
+            created_at: client.created_at.to_string(),
+            used_at: client.used_at.as_ref().map(Timestamp::to_string),
+            blocked_at: client.blocked_at.as_ref().map(Timestamp::to_string),
+        }
+    }
+}
+
+async fn list(State(admin): State<Admin>) -> Response {
+    match admin.store.clients().list().await {
+        Ok(clients) => {
+            Json(Clients { clients: clients.into_iter().map(Shown::from).collect() }).into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    match admin.store.clients().find(&id).await {
+        Ok(Some(client)) => Json(Shown::from(client)).into_response(),
+        Ok(None) => no_such("client", &id),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
+    let service_user = match new.service_account.as_deref().map(|id| service_account(&admin, id)) {
+        None => None,
+        Some(Some(user)) => Some(user),
+        Some(None) => return no_such("service account", new.service_account.as_deref().unwrap_or_default()),
+    };
+    let wanted = NewClient {
+        name: new.name.unwrap_or_else(|| new.id.clone()),
+        id: new.id,
+        redirect_uris: new.redirect_uris,
+        confidential: new.confidential,
+        service_user,
+        token_exchange: new.token_exchange,
+        assertions: new.assertions,
+    };
+    let made = create_client(wanted, &mut rand::rng(), admin.clock.now());
+    let (client, secret) = match made {
+        Ok(made) => made,
+        Err(fault) => return unfit(fault.to_string()),
+    };
+    match admin.store.clients().insert(&client).await {
+        Ok(true) => {
+            let secret = secret.map(|secret| secret.expose().to_owned());
+            (StatusCode::CREATED, Json(Made { id: client.id, secret })).into_response()
+        }
+        Ok(false) => conflict(format!("there is a client {:?} already", client.id)),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn service_account(admin: &Admin, id: &str) -> Option<UserId> {
+    let user = admin.people.enabled(id.parse().ok()?)?;
+    (user.kind == UserKind::Service).then_some(user.id)
+}
+
+async fn block(State(admin): State<Admin>, Path(id): Path<String>, Body(wanted): Body<Wanted>) -> Response {
+    let clients = admin.store.clients();
+    let changed =
+        if wanted.blocked { clients.block(&id, admin.clock.now()).await } else { clients.unblock(&id).await };
+    if let Err(error) = changed {
+        return unavailable(&error);
+    }
+    admin.take_over().await;
+    show(State(admin), Path(id)).await
+}
+
+async fn delete(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    match admin.store.clients().delete(&id, admin.clock.now()).await {
+        Ok(true) => {
+            admin.take_over().await;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(false) => no_such("client", &id),
+        Err(error) => unavailable(&error),
+    }
+}

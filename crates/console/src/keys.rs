@@ -1,0 +1,218 @@
+//! `/api/v1/keys`: API keys, one's own or everybody's.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use trunkline_model::{ApiKey, KeyId, KeyOwner, Principal, ProfileName, Timestamp};
+use trunkline_oauth::keys::{self, NewKey};
+
+use crate::body::Body;
+use crate::failure::{forbidden, no_such, unavailable, unfit};
+use crate::route::Route;
+use crate::{Actor, Admin, Needs};
+
+/// How long a rotated key's secret before goes on when nobody says.
+const GRACE: Duration = Duration::from_hours(24);
+/// The longest grace.
+const LONGEST_GRACE: Duration = Duration::from_hours(24 * 30);
+/// The longest name, in characters.
+const LONGEST: usize = 100;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/keys", Needs::SignedIn, "API keys: one's own, or all as an auditor", list),
+        Route::post(
+            "/api/v1/keys",
+            Needs::SignedIn,
+            "Make a key for oneself, or for anybody as an admin",
+            create,
+        ),
+        Route::post("/api/v1/keys/{id}/rotate", Needs::SignedIn, "Give a key another secret", rotate),
+        Route::delete("/api/v1/keys/{id}", Needs::SignedIn, "Revoke a key", revoke),
+    ]
+}
+
+#[derive(Debug, Serialize)]
+struct Keys {
+    keys: Vec<Shown>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    profile: ProfileName,
+    hint: String,
+    live: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<KeyOwner>,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Secret {
+    id: String,
+    /// Shown this once.
+    key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    profile: ProfileName,
+    name: String,
+    /// `user:ID` or `team:ID`; oneself when absent.
+    owner: Option<String>,
+    /// How long it is good, in seconds; for ever when absent.
+    lifetime_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rotation {
+    /// How long the secret before goes on, in seconds.
+    grace_seconds: Option<u64>,
+}
+
+fn is_own(actor: &Actor, key: &ApiKey) -> bool {
+    actor.user().is_some_and(|user| key.owner == Some(KeyOwner::User(user)))
+}
+
+async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
+    let now = admin.clock.now();
+    let keys = match admin.store.keys().list().await {
+        Ok(keys) => keys.into_iter(),
+        Err(error) => return unavailable(&error),
+    };
+    let keys = keys.filter(|key| actor.role().may_read() || is_own(&actor, key)).map(|key| Shown {
+        live: key.is_live(now),
+        id: key.id.to_string(),
+        hint: key.hint,
+        owner: key.owner,
+        created_at: key.created_at.to_string(),
+        expires_at: key.expires_at.as_ref().map(Timestamp::to_string),
+        revoked_at: key.revoked_at.as_ref().map(Timestamp::to_string),
+        last_used_at: key.last_used_at.as_ref().map(Timestamp::to_string),
+        name: key.name,
+        profile: key.profile,
+    });
+    Json(Keys { keys: keys.collect() }).into_response()
+}
+
+async fn create(State(admin): State<Admin>, actor: Actor, Body(new): Body<New>) -> Response {
+    let name = new.name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > LONGEST || name.chars().any(char::is_control) {
+        return unfit(format!("a name is one line of 1 to {LONGEST} characters"));
+    }
+    if new.lifetime_seconds == Some(0) {
+        return unfit("a key that has expired already opens nothing");
+    }
+    let owner = match owner_of(&admin, &actor, new.owner.as_deref()) {
+        Ok(owner) => owner,
+        Err(answer) => return *answer,
+    };
+    let profile = admin.hub.profile(new.profile.as_str());
+    let Some(profile) = profile.filter(|profile| opens(&admin, &actor, owner, profile.members())) else {
+        return no_such("profile", new.profile.as_str());
+    };
+    let lifetime = new.lifetime_seconds.map(Duration::from_secs);
+    let wanted = NewKey { profile: profile.name().clone(), name, owner, lifetime };
+    let (key, secret) = wanted.make(&mut rand::rng(), admin.clock.now());
+    if let Err(error) = admin.store.keys().insert(&key).await {
+        return unavailable(&error);
+    }
+    admin.take_over().await;
+    let made = Secret { id: key.id.to_string(), key: secret.expose().to_owned() };
+    (StatusCode::CREATED, Json(made)).into_response()
+}
+
+/// Whose key it will be.
+fn owner_of(admin: &Admin, actor: &Actor, named: Option<&str>) -> Result<Option<KeyOwner>, Box<Response>> {
+    let Some(named) = named else { return Ok(actor.user().map(KeyOwner::User)) };
+    if !actor.role().may_administer() {
+        return Err(Box::new(forbidden("only an admin makes keys for others")));
+    }
+    let owner = match named.split_once(':') {
+        Some(("user", id)) => {
+            id.parse().ok().filter(|id| admin.people.user(*id).is_some()).map(KeyOwner::User)
+        }
+        Some(("team", id)) => {
+            id.parse().ok().filter(|id| admin.people.team(*id).is_some()).map(KeyOwner::Team)
+        }
+        _ => None,
+    };
+    owner.map(Some).ok_or_else(|| Box::new(no_such("owner", named)))
+}
+
+/// Whether a profile is there for whoever makes a key: admins see all of them.
+fn opens(
+    admin: &Admin,
+    actor: &Actor,
+    owner: Option<KeyOwner>,
+    members: Option<&trunkline_model::Members>,
+) -> bool {
+    let Some(KeyOwner::User(id)) = owner.filter(|_| !actor.role().may_administer()) else { return true };
+    let Some(user) = admin.people.user(id) else { return false };
+    let as_person = |session| Principal::Person { id, name: user.login.as_str().into(), session };
+    match actor {
+        Actor::Local => true,
+        Actor::Person(signed_in) => admin.resource.admits(&as_person(signed_in.session), members),
+    }
+}
+
+/// The key, if whoever asks may change it.
+async fn changeable(admin: &Admin, actor: &Actor, id: &str) -> Result<KeyId, Response> {
+    let Ok(key) = id.parse() else { return Err(no_such("key", id)) };
+    match admin.store.keys().find(key).await {
+        Ok(Some(key)) if actor.role().may_administer() || is_own(actor, &key) => Ok(key.id),
+        Ok(_) => Err(no_such("key", id)),
+        Err(error) => Err(unavailable(&error)),
+    }
+}
+
+async fn rotate(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    actor: Actor,
+    Body(rotation): Body<Rotation>,
+) -> Response {
+    let grace = rotation.grace_seconds.map_or(GRACE, Duration::from_secs);
+    if grace > LONGEST_GRACE {
+        return unfit(format!("the grace is at most {} seconds", LONGEST_GRACE.as_secs()));
+    }
+    let key = match changeable(&admin, &actor, &id).await {
+        Ok(key) => key,
+        Err(answer) => return answer,
+    };
+    let minted = keys::mint(&mut rand::rng());
+    let until = admin.clock.now().plus(grace);
+    match admin.store.keys().rotate(key, minted.hash, &minted.hint, until).await {
+        Ok(true) => {
+            admin.take_over().await;
+            Json(Secret { id: key.to_string(), key: minted.key.expose().to_owned() }).into_response()
+        }
+        Ok(false) => no_such("live key", &id),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn revoke(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
+    let key = match changeable(&admin, &actor, &id).await {
+        Ok(key) => key,
+        Err(answer) => return answer,
+    };
+    match admin.store.keys().revoke(key, admin.clock.now()).await {
+        Ok(_) => {
+            admin.take_over().await;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}

@@ -1,0 +1,234 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use axum::Router;
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use trunkline_model::{Clock, ManualClock, ProfileName, Role, Timestamp, User, UserId, UserKind};
+use trunkline_storage::Store;
+use trunkline_web::{Outbound, OutboundPolicy, Tasks};
+
+use crate::login::Sessions;
+use crate::server::{
+    AssertionIssuer, AuthorizationServer, NewClient, Parts, ProfileAccess, Profiles, Settings, create_client,
+};
+use crate::{People, Tokens};
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+const SECONDS: i64 = 1_700_000_000;
+const HUB: &str = "https://hub.example";
+const RESOURCE: &str = "https://hub.example/mcp/a";
+
+#[derive(Debug)]
+struct OneProfile;
+
+impl Profiles for OneProfile {
+    fn find(&self, name: &str) -> Option<ProfileAccess> {
+        (name == "a").then(|| ProfileAccess { name: ProfileName::new("a").expect("a name"), members: None })
+    }
+
+    fn all(&self) -> Vec<ProfileName> {
+        vec![ProfileName::new("a").expect("a name")]
+    }
+}
+
+/// A hub that trusts one identity provider, whose key the test holds.
+struct Fixture {
+    _directory: TempDir,
+    server: Arc<AuthorizationServer>,
+    clock: ManualClock,
+    key: Ed25519KeyPair,
+    issuer: String,
+    secret: String,
+}
+
+async fn fixture() -> Fixture {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+    let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
+    let issuer = provider(&key).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let manual = ManualClock::starting_at(NOW);
+    let clock: Arc<dyn Clock> = Arc::new(manual.clone());
+    let store = Store::open_in(directory.path(), Arc::clone(&clock)).await.expect("opened");
+    store.users().insert(&ann()).await.expect("inserted");
+    let wanted = NewClient {
+        id: "app".to_owned(),
+        name: "App".to_owned(),
+        confidential: true,
+        assertions: true,
+        ..NewClient::default()
+    };
+    let (client, secret) = create_client(wanted, &mut StdRng::seed_from_u64(1), NOW).expect("a client");
+    store.clients().insert(&client).await.expect("inserted");
+    let settings = Settings {
+        assertion_issuers: vec![AssertionIssuer {
+            issuer: issuer.clone(),
+            jwks_uri: format!("{issuer}/jwks"),
+            login_claim: Some("email".to_owned()),
+        }],
+        ..Settings::default()
+    };
+    let server = server(store, clock, settings).await;
+    let secret = secret.expect("a secret").expose().to_owned();
+    Fixture { _directory: directory, server, clock: manual, key, issuer, secret }
+}
+
+async fn server(store: Arc<Store>, clock: Arc<dyn Clock>, settings: Settings) -> Arc<AuthorizationServer> {
+    let public_url: url::Url = HUB.parse().expect("a URL");
+    let people = People::load(Arc::clone(&store), Arc::clone(&clock)).await.expect("people");
+    let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url).await.expect("tokens");
+    let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url);
+    let policy = OutboundPolicy::new(["loopback"]).expect("a policy");
+    AuthorizationServer::start(Parts {
+        store,
+        people,
+        sessions: Arc::new(sessions),
+        tokens,
+        profiles: Arc::new(OneProfile),
+        outbound: Outbound::new(policy).expect("a client"),
+        clock,
+        tasks: Tasks::new(),
+        public_url,
+        settings,
+    })
+    .expect("started")
+}
+
+fn ann() -> User {
+    User {
+        id: UserId::new([1; 10], NOW),
+        kind: UserKind::Person,
+        login: "ann@example.org".to_owned(),
+        name: "Ann".to_owned(),
+        role: Role::Member,
+        created_at: NOW,
+        disabled_at: None,
+    }
+}
+
+/// An identity provider that publishes this key.
+async fn provider(key: &Ed25519KeyPair) -> String {
+    let keys = json!({ "keys": [
+        { "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(key.public_key()), "kid": "k", "alg": "EdDSA" },
+    ] });
+    let app = Router::new().route("/jwks", axum::routing::get(async move || axum::Json(keys)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = Tasks::new().stop_token();
+    tokio::spawn(trunkline_web::serve(listener, app, trunkline_web::Limits::default(), stop));
+    format!("http://{address}")
+}
+
+impl Fixture {
+    fn claims(&self) -> Value {
+        json!({
+            "iss": self.issuer, "sub": "u1", "email": "ann@example.org", "aud": HUB, "resource": RESOURCE,
+            "client_id": "app", "jti": "j1", "iat": SECONDS, "exp": SECONDS + 300, "scope": "mcp",
+        })
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    }
+
+    fn assertion(&self, claims: &Value) -> String {
+        self.sign(&json!({ "typ": "oauth-id-jag+jwt", "alg": "EdDSA", "kid": "k" }), claims)
+    }
+
+    /// Status and body of the token endpoint's answer.
+    async fn present(&self, assertion: &str) -> (u16, Value) {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("client_id", "app"),
+                ("client_secret", &self.secret),
+                ("assertion", assertion),
+            ])
+            .finish();
+        let request = http::Request::post("/oauth/token").body(Body::from(body)).expect("a request");
+        let answer = self.server.router().oneshot(request).await.expect("infallible");
+        let status = answer.status().as_u16();
+        let bytes = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
+        (status, serde_json::from_slice(&bytes).expect("JSON"))
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_of_a_trusted_provider_is_a_token_of_its_user_once() {
+    let fixture = fixture().await;
+    let assertion = fixture.assertion(&fixture.claims());
+    let (status, body) = fixture.present(&assertion).await;
+    assert_eq!(status, 200, "{body}");
+    let token = body["access_token"].as_str().expect("a token");
+    let profile = ProfileName::new("a").expect("a name");
+    let verified = fixture.server.tokens.verify(token, &profile).expect("good");
+    assert_eq!((verified.user, verified.client.as_ref()), (ann().id, "app"));
+    assert!(body.get("refresh_token").is_none());
+    let (status, body) = fixture.present(&assertion).await;
+    assert_eq!((status, &body["error_description"]), (400, &json!("the assertion has been used")));
+}
+
+#[tokio::test]
+async fn an_assertion_that_was_not_made_for_this_is_refused() {
+    let fixture = fixture().await;
+    let changes: Vec<(&str, Value, &str)> = vec![
+        ("aud", json!("https://other.example"), "invalid_grant"),
+        ("aud", json!([HUB, "https://other.example"]), "invalid_grant"),
+        ("client_id", json!("other"), "invalid_grant"),
+        ("iss", json!("https://evil.example"), "invalid_grant"),
+        ("email", json!("nobody@example.org"), "invalid_grant"),
+        ("exp", json!(SECONDS - 61), "invalid_grant"),
+        ("exp", json!(SECONDS + 86_400), "invalid_grant"),
+        ("iat", json!(SECONDS + 120), "invalid_grant"),
+        ("nbf", json!(SECONDS + 120), "invalid_grant"),
+        ("jti", json!(""), "invalid_grant"),
+        ("act", json!({ "sub": "admin" }), "invalid_grant"),
+        ("resource", json!("https://hub.example/mcp/b"), "invalid_target"),
+        ("resource", json!("https://other.example/mcp/a"), "invalid_target"),
+        ("scope", json!("something else"), "invalid_scope"),
+    ];
+    for (at, (name, value, expected)) in changes.into_iter().enumerate() {
+        let mut claims = fixture.claims();
+        claims["jti"] = json!(format!("j{at}"));
+        claims[name] = value.clone();
+        let (status, body) = fixture.present(&fixture.assertion(&claims)).await;
+        assert_eq!((status, &body["error"]), (400, &json!(expected)), "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_with_another_header_or_key_is_refused() {
+    let fixture = fixture().await;
+    let mut headers = vec![
+        json!({ "typ": "JWT", "alg": "EdDSA", "kid": "k" }),
+        json!({ "alg": "EdDSA", "kid": "k" }),
+        json!({ "typ": "oauth-id-jag+jwt", "alg": "none", "kid": "k" }),
+        json!({ "typ": "oauth-id-jag+jwt", "alg": "HS256", "kid": "k" }),
+        json!({ "typ": "oauth-id-jag+jwt", "alg": "EdDSA", "kid": "another" }),
+        json!({ "typ": "oauth-id-jag+jwt", "alg": "EdDSA", "kid": "k", "jku": "https://evil.example" }),
+        json!({ "typ": "oauth-id-jag+jwt", "alg": "EdDSA", "kid": "k", "crit": ["x"] }),
+    ];
+    for header in headers.drain(..) {
+        let (status, body) = fixture.present(&fixture.sign(&header, &fixture.claims())).await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")), "{header}");
+    }
+    let good = fixture.assertion(&fixture.claims());
+    let (signed, _) = good.rsplit_once('.').expect("parts");
+    for bad in [signed.to_owned(), format!("{signed}."), format!("{signed}.AAAA"), "x".repeat(20_000)] {
+        assert_eq!(fixture.present(&bad).await.0, 400);
+    }
+    fixture.clock.advance(Duration::from_secs(400));
+    assert_eq!(fixture.present(&good).await.0, 400, "too late");
+}

@@ -1,0 +1,13 @@
+//! The hub's own authorization server, as clients and the people in front of
+//! browsers meet it.
+
+mod clients;
+mod code;
+mod conformance;
+mod consent;
+mod device;
+mod documents;
+mod machines;
+mod refresh;
+mod registration;
+mod stage;
