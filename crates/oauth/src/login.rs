@@ -40,6 +40,7 @@ pub use sessions::{Sessions, SignedIn};
 use crate::keys::Form;
 use crate::page::{Notice, page};
 use crate::people::People;
+use crate::resource::Resource;
 use attempts::Attempts;
 use cookie::Cookie;
 use oidc::Issuer;
@@ -63,6 +64,7 @@ pub struct Login {
     /// In which browsers somebody has signed in before.
     known_browser: Cookie,
     known_browser_sealer: Sealer,
+    resource: Arc<Resource>,
     outbound: Outbound,
     ways: ArcSwap<Ways>,
     transaction_sealer: Sealer,
@@ -87,6 +89,7 @@ pub struct LoginParts {
     pub store: Arc<Store>,
     pub people: Arc<People>,
     pub sessions: Arc<Sessions>,
+    pub resource: Arc<Resource>,
     /// For identity providers.
     pub outbound: Outbound,
     pub settings: SignInSettings,
@@ -107,13 +110,14 @@ impl Login {
     /// # Errors
     /// [`LoginError`] when the cryptographic libraries fail.
     pub fn new(parts: LoginParts) -> Result<Arc<Self>, LoginError> {
-        let LoginParts { store, people, sessions, outbound, settings, clock, public_url } = parts;
+        let LoginParts { store, people, sessions, resource, outbound, settings, clock, public_url } = parts;
         Ok(Arc::new(Self {
             forms: Forms::new(&public_url),
             passwords: Passwords::new().map_err(|_| LoginError::Passwords)?,
             attempts: Attempts::new(),
             known_browser: Cookie::new("trunkline_browser", &public_url),
             known_browser_sealer: store.vault().sealer("known-browser")?,
+            resource,
             outbound,
             ways: ArcSwap::from_pointee(Ways::new(settings, &[])),
             transaction_sealer: store.vault().sealer("oidc-transaction")?,

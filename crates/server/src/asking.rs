@@ -59,6 +59,7 @@ impl Asking {
             clock,
             people: Arc::clone(&people),
             sessions: Arc::clone(&sessions),
+            resource: Arc::clone(&resource),
             outbound: outbound.clone(),
             settings: config.sign_in.clone(),
             public_url: public_url.clone(),

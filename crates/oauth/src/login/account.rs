@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use trunkline_model::{ApiKey, KeyId, KeyOwner, ProfileName, Secret, SessionId, User};
+use trunkline_storage::StoreError;
 
 use super::{Login, Posted, SignedIn, see_other, unavailable};
 use crate::keys::NewKey;
@@ -128,8 +129,8 @@ pub(super) async fn revoke_key(
         Err(response) => return response,
     };
     let Some(key) = own.iter().find(|key| Some(key.id) == id) else { return no_such("key") };
-    match login.store.keys().revoke(key.id, login.now()).await {
-        Ok(_) => see_other(ACCOUNT),
+    match login.revoke(key).await {
+        Ok(()) => see_other(ACCOUNT),
         Err(error) => unavailable(error),
     }
 }
@@ -140,6 +141,12 @@ impl Login {
         let (owner, now) = (Some(KeyOwner::User(signed_in.user.id)), self.now());
         let keys = self.store.keys().list().await.map_err(unavailable)?;
         Ok(keys.into_iter().filter(|key| key.owner == owner && key.is_live(now)).collect())
+    }
+
+    /// Revokes a key; it opens nothing once this has returned.
+    async fn revoke(&self, key: &ApiKey) -> Result<(), StoreError> {
+        self.store.keys().revoke(key.id, self.now()).await?;
+        self.resource.catch_up().await
     }
 
     /// The profiles for which the person may have a key.
@@ -171,6 +178,7 @@ impl Login {
         };
         let (key, secret) = wanted.make(&mut rand::rng(), self.now());
         self.store.keys().insert(&key).await.map_err(unavailable)?;
+        self.resource.catch_up().await.map_err(unavailable)?;
         Ok(secret)
     }
 }

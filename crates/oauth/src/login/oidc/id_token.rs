@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use trunkline_model::Timestamp;
 use trunkline_web::Outbound;
 
+use super::jwks::Keys;
 use super::{Claims, Issuer, OidcError};
 
 /// How far the provider's clock may be off.
@@ -62,28 +63,39 @@ impl Issuer {
         token: &str,
         now: Timestamp,
     ) -> Result<(Header, Map<String, Value>), OidcError> {
-        if token.len() > LONGEST {
-            return Err(OidcError::Token("it is too long"));
-        }
-        let header =
-            jsonwebtoken::decode_header(token).map_err(|_| OidcError::Token("it is not a signed JWT"))?;
-        if !ALGORITHMS.contains(&header.alg) {
-            return Err(OidcError::Token("it is signed with an algorithm that is not accepted"));
-        }
-        // RFC 7515 section 4.1.11: what must be understood is not.
-        if header.extras.inner().contains_key("crit") {
-            return Err(OidcError::Token("it has critical extensions"));
-        }
+        let header = header_of(token)?;
         let keys = self.keys(outbound, now, |keys| keys.has(&header)).await?;
-        let validation = signature_alone(header.alg);
-        let claims = keys
-            .candidates(&header)
-            .iter()
-            .find_map(|key| jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation).ok())
-            .ok_or(OidcError::Token("its signature is not the provider's"))?
-            .claims;
+        let claims = claims_of(token, &header, &keys)?;
         Ok((header, claims))
     }
+}
+
+/// The header, if the token is one that may be verified at all.
+fn header_of(token: &str) -> Result<Header, OidcError> {
+    if token.len() > LONGEST {
+        return Err(OidcError::Token("it is too long"));
+    }
+    let header =
+        jsonwebtoken::decode_header(token).map_err(|_| OidcError::Token("it is not a signed JWT"))?;
+    if !ALGORITHMS.contains(&header.alg) {
+        return Err(OidcError::Token("it is signed with an algorithm that is not accepted"));
+    }
+    // RFC 7515 section 4.1.11: what must be understood is not.
+    if header.crit.is_some() {
+        return Err(OidcError::Token("it has critical extensions"));
+    }
+    Ok(header)
+}
+
+/// The claims, if one of the keys has signed them. Nothing that the header
+/// brings along (`jwk`, `jku`, `x5c`) is looked at.
+fn claims_of(token: &str, header: &Header, keys: &Keys) -> Result<Map<String, Value>, OidcError> {
+    let validation = signature_alone(header.alg);
+    let data = keys
+        .candidates(header)
+        .iter()
+        .find_map(|key| jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation).ok());
+    Ok(data.ok_or(OidcError::Token("its signature is not the provider's"))?.claims)
 }
 
 const ALGORITHMS: [Algorithm; 9] = [
@@ -283,5 +295,60 @@ mod tests {
         ] {
             assert!(check(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    /// A key of the provider, and what it publishes of it.
+    fn key(kid: &str) -> (jsonwebtoken::EncodingKey, Value) {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+        let document =
+            Ed25519KeyPair::generate_pkcs8v1(&aws_lc_rs::rand::SystemRandom::new()).expect("a key");
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
+        let x = encoded(pair.public_key().as_ref());
+        let published = json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "use": "sig"});
+        (jsonwebtoken::EncodingKey::from_ed_der(document.as_ref()), published)
+    }
+
+    fn encoded(bytes: &[u8]) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn opened(token: &str, keys: &Keys) -> Result<Map<String, Value>, String> {
+        let claims = header_of(token).and_then(|header| claims_of(token, &header, keys));
+        claims.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_a_signature_of_the_providers_own_key_counts() {
+        let (signer, published) = key("one");
+        let (stranger, _) = key("one");
+        let keys = Keys::new(vec![json!({"kty": "new", "kid": "x"}), published.clone()]);
+        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let sign =
+            |header: &Header, key| jsonwebtoken::encode(header, &with(json!({})), key).expect("signed");
+        assert!(opened(&sign(&header, &signer), &keys).is_ok());
+        assert!(opened(&sign(&Header::new(Algorithm::EdDSA), &signer), &keys).is_ok(), "no kid, one key");
+        assert!(opened(&sign(&header, &stranger), &keys).is_err(), "another key under its name");
+        let other = Header { kid: Some("../one".to_owned()), ..header.clone() };
+        assert!(opened(&sign(&other, &signer), &keys).is_err());
+        assert!(!keys.has(&other), "and is asked for anew");
+
+        let body = encoded(serde_json::to_string(&with(json!({}))).expect("JSON").as_bytes());
+        for head in [r#"{"alg":"none"}"#, r#"{"alg":"NONE","kid":"one"}"#, r#"{"alg":"EdDSA","kid":"one"}"#] {
+            assert!(opened(&format!("{}.{body}.", encoded(head.as_bytes())), &keys).is_err(), "{head}");
+        }
+        // The public key as the secret of an HMAC.
+        let secret =
+            jsonwebtoken::EncodingKey::from_secret(published["x"].as_str().expect("text").as_bytes());
+        let confused =
+            sign(&Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::HS256) }, &secret);
+        assert!(opened(&confused, &keys).is_err_and(|error| error.contains("algorithm")));
+        let critical = encoded(br#"{"alg":"EdDSA","kid":"one","crit":["b64"],"b64":false}"#);
+        assert!(
+            opened(&format!("{critical}.{body}.AA"), &keys).is_err_and(|error| error.contains("critical"))
+        );
+        let mut changed = sign(&header, &signer);
+        changed.replace_range(changed.len() - 4.., "AAAA");
+        assert!(opened(&changed, &keys).is_err());
     }
 }
