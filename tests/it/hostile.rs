@@ -23,3 +23,4 @@ mod slow;
 mod stage;
 mod streams;
 mod tenants;
+mod upstream_tokens;

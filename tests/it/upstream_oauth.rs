@@ -14,7 +14,7 @@ use trunkline_tests::process::Process;
 
 const START: Duration = Duration::from_secs(40);
 
-/// FastMCP with its own authorization server, which forgets everything when it ends.
+/// `FastMCP` with its own authorization server, which forgets everything when it ends.
 async fn fastmcp(client: &Client, port: u16) -> Result<Process> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/it/scripts/fastmcp_protected.py");
     let mut command = client.command(&client.packages.python());

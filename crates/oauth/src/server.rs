@@ -183,3 +183,6 @@ impl AuthorizationServer {
         self.tokens.issuer()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,9 @@ const DEADLINE: Duration = Duration::from_mins(1);
 const DISCARD_FACTOR: u64 = 4;
 /// How long that may take.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(5);
+/// How much of a body is read that nobody wants, and for how long.
+const UNREAD_BYTES: u64 = 64 * 1024;
+const UNREAD_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Why a body was not taken. Each is the client's fault; nothing was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -80,6 +83,17 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
         discard(&mut body, DISCARD_FACTOR.saturating_mul(limit as u64)).await;
     }
     read
+}
+
+/// Reads a body that nobody wants, so that the client finds its connection
+/// open for what it sends next: one that is refused before its body has come
+/// would be cut off after the answer, and clients take that for a failure.
+/// A larger one, or one that does not come soon, is left.
+pub async fn discard_unread(headers: &HeaderMap, mut body: Body) {
+    // Who asks first (RFC 9110 section 10.1.1) has sent nothing yet.
+    if !headers.contains_key(header::EXPECT) {
+        let _ = tokio::time::timeout(UNREAD_DEADLINE, discard(&mut body, UNREAD_BYTES)).await;
+    }
 }
 
 /// Whether no other transfer coding was applied than chunked, once: the

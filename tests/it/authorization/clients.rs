@@ -21,7 +21,8 @@ pub(super) fn authorize_url_in(line: &str, base: &str) -> Option<String> {
 /// browser is sent to, if the program does not listen there.
 async fn allow(stage: &mut Stage, program: &mut Dialogue) -> Result<String> {
     let base = stage.hub.base().to_owned();
-    let url = program.find(|line| authorize_url_in(line, &base)).await?;
+    let url = program.find(|line| authorize_url_in(line, &base)).await;
+    let url = url.with_context(|| stage.hub.output())?;
     let page = stage.browser.open(&url).await?;
     let answered = stage.browser.submit(&page.form("consent")?, "allow").await?;
     Ok(answered.left_for.unwrap_or_else(|| answered.url.to_string()))

@@ -1,7 +1,10 @@
 //! The authorization code, from registration to the call and its end.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use trunkline_tests::browser::Browser;
+use trunkline_tests::raw::RawConnection;
 
 use super::stage::{CALLBACK, Stage, VERIFIER, claims, error, parameter};
 
@@ -163,5 +166,24 @@ async fn who_is_not_signed_in_signs_in_and_comes_back() -> Result<()> {
     silent.push(("prompt".to_owned(), "none".to_owned()));
     let page = Browser::new().stopping_at("http://127.0.0.1:1/").open(&stage.authorize_url(&silent)).await?;
     assert!(page.left_for.is_some_and(|url| url.contains("error=login_required")));
+    Ok(())
+}
+
+/// What SDKs do that sign in only once they are told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_call_whose_body_comes_late_leaves_its_connection_open() -> Result<()> {
+    let stage = Stage::start().await?;
+    let address = stage.hub.base().trim_start_matches("http://").to_owned();
+    let mut connection = RawConnection::open(&address).await?;
+    for _ in 0..2 {
+        let head = format!(
+            "POST /mcp/team HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        );
+        connection.send(head.as_bytes()).await?;
+        // The head arrives by itself: on a loaded machine it often does.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        connection.send(b"{}").await?;
+        assert_eq!(connection.response("POST").await?.status, 401);
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ error. A line `again` on the standard input is a further attempt.
 import asyncio
 import json
 import sys
+import traceback
 from urllib.parse import parse_qs, urlparse
 
 import httpx2
@@ -61,7 +62,7 @@ async def attempts(make, tool, arguments):
         try:
             seen = await call(make(), tool, arguments)
         except BaseException as error:
-            seen = {"error": f"{type(error).__name__}: {error}"}
+            seen = {"error": "".join(traceback.format_exception(error))}
         print(json.dumps(seen), flush=True)
         if await line() != "again":
             return

@@ -33,7 +33,10 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
     let (parts, body) = http.into_parts();
     let entry = match entry::enter(&hub, &profile, &parts).await {
         Ok(entry) => entry,
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            trunkline_web::body::discard_unread(&parts.headers, body).await;
+            return refusal;
+        }
     };
     let accepts = entry::accepts(&parts.headers);
     if !accepts.json && !accepts.stream {

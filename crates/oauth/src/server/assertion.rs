@@ -119,6 +119,3 @@ impl AuthorizationServer {
         self.settings.assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -47,7 +47,14 @@ impl AuthorizationServer {
             }
             stored => {
                 let metadata = self.client_document(id).await?.ok_or(ClientFault::Unknown)?;
-                let stored = stored.unwrap_or_else(|| self.of_document(id, &metadata));
+                let described = self.of_document(id, &metadata);
+                // What the document says today counts, not what it said when it was first allowed.
+                let stored = match stored {
+                    Some(stored) => {
+                        OauthClient { name: described.name, metadata: described.metadata, ..stored }
+                    }
+                    None => described,
+                };
                 Ok(Client { stored, metadata })
             }
         }

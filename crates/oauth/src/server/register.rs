@@ -72,14 +72,12 @@ pub(super) async fn handle(
 
 impl AuthorizationServer {
     async fn register(&self, peer: Peer, request: Request) -> Result<Registered, RegistrationError> {
-        if !self.settings.registration {
-            return Err(RegistrationError::Off);
-        }
-        let (now, address) = (self.clock.now(), address(peer));
-        if !self.registrations.take(&address, now) {
-            return Err(RegistrationError::TooOften);
-        }
         let (parts, body) = request.into_parts();
+        let (now, address) = (self.clock.now(), address(peer));
+        if let Some(refused) = self.refusal(&address) {
+            body::discard_unread(&parts.headers, body).await;
+            return Err(refused);
+        }
         let metadata = read_metadata(&parts.headers, body).await?.checked()?;
         if self.store.clients().count(ClientKind::Dynamic).await? >= MOST_CLIENTS {
             return Err(RegistrationError::Full);
@@ -106,6 +104,15 @@ impl AuthorizationServer {
             "an OAuth client registered itself"
         );
         Ok(self.registered(&client, metadata, secret.as_ref(), Some(&registration.key)))
+    }
+
+    /// Why nobody registers from this address now, if so.
+    fn refusal(&self, address: &str) -> Option<RegistrationError> {
+        if !self.settings.registration {
+            return Some(RegistrationError::Off);
+        }
+        let may = self.registrations.take(address, self.clock.now());
+        (!may).then_some(RegistrationError::TooOften)
     }
 
     pub(super) fn registered(

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use trunkline_model::{Clock, ManualClock, ProfileName, Role, Timestamp, User, UserId, UserKind};
 use trunkline_storage::Store;
+use trunkline_storage::authorization::AuthorizationCode;
 use trunkline_web::{Outbound, OutboundPolicy, Tasks};
 
 use crate::login::Sessions;
@@ -149,19 +150,56 @@ impl Fixture {
 
     /// Status and body of the token endpoint's answer.
     async fn present(&self, assertion: &str) -> (u16, Value) {
+        let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        let fields = [("grant_type", grant), ("client_secret", &self.secret), ("assertion", assertion)];
+        self.post("/oauth/token", "app", &fields).await
+    }
+
+    async fn post(&self, path: &str, client: &str, fields: &[(&str, &str)]) -> (u16, Value) {
         let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([
-                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                ("client_id", "app"),
-                ("client_secret", &self.secret),
-                ("assertion", assertion),
-            ])
+            .append_pair("client_id", client)
+            .extend_pairs(fields)
             .finish();
-        let request = http::Request::post("/oauth/token").body(Body::from(body)).expect("a request");
+        let request = http::Request::post(path).body(Body::from(body)).expect("a request");
         let answer = self.server.router().oneshot(request).await.expect("infallible");
         let status = answer.status().as_u16();
         let bytes = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
-        (status, serde_json::from_slice(&bytes).expect("JSON"))
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Tokens of a new grant of the public client `desk`, by a code.
+    async fn redeem_code(&self) -> (u16, Value) {
+        let wanted = NewClient {
+            id: "desk".to_owned(),
+            redirect_uris: vec!["http://localhost/cb".to_owned()],
+            ..NewClient::default()
+        };
+        let (client, _) = create_client(wanted, &mut StdRng::seed_from_u64(2), NOW).expect("a client");
+        self.server.store.clients().insert(&client).await.expect("inserted");
+        let minted = crate::keys::Form::CODE.mint(&mut StdRng::seed_from_u64(3));
+        let code = AuthorizationCode {
+            hash: minted.hash,
+            grant: self.server.new_grant_id(),
+            user: ann().id,
+            client: "desk".to_owned(),
+            profile: ProfileName::new("a").expect("a name"),
+            scope: "mcp".to_owned(),
+            redirect_uri: "http://localhost:1/cb".to_owned(),
+            challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+            expires_at: self.server.clock.now().plus(Duration::from_mins(1)),
+            used_at: None,
+        };
+        self.server.store.codes().insert(&code).await.expect("inserted");
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        let code = minted.key.expose();
+        let fields = [("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)];
+        self.post("/oauth/token", "desk", &fields).await
+    }
+
+    async fn refresh(&self, token: &Value) -> (u16, Value) {
+        let token = token.as_str().expect("a refresh token");
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.post("/oauth/token", "desk", &fields).await
     }
 }
 
@@ -231,4 +269,56 @@ async fn an_assertion_with_another_header_or_key_is_refused() {
     }
     fixture.clock.advance(Duration::from_secs(400));
     assert_eq!(fixture.present(&good).await.0, 400, "too late");
+}
+
+#[tokio::test]
+async fn a_grant_lives_while_it_is_used_and_ninety_days_at_most() {
+    let fixture = fixture().await;
+    let (status, mut tokens) = fixture.redeem_code().await;
+    assert_eq!(status, 200, "{tokens}");
+    for _ in 0..3 {
+        fixture.clock.advance(Duration::from_hours(24 * 29));
+        let (status, next) = fixture.refresh(&tokens["refresh_token"]).await;
+        assert_eq!(status, 200, "{next}");
+        tokens = next;
+    }
+    fixture.clock.advance(Duration::from_hours(24 * 4));
+    let (status, body) = fixture.refresh(&tokens["refresh_token"]).await;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")), "after 91 days");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_waited_for_thirty_days_is_over() {
+    let fixture = fixture().await;
+    let (_, tokens) = fixture.redeem_code().await;
+    fixture.clock.advance(Duration::from_hours(24 * 30));
+    assert_eq!(fixture.refresh(&tokens["refresh_token"]).await.0, 400);
+}
+
+/// The store fails: every endpoint says so, none gives a token or an answer
+/// that a client would throw its own away for.
+#[tokio::test]
+async fn without_its_database_no_endpoint_gives_anything_or_takes_anything_away() {
+    let fixture = fixture().await;
+    let (_, tokens) = fixture.redeem_code().await;
+    let refresh = tokens["refresh_token"].as_str().expect("a token").to_owned();
+    fixture.server.store.close().await;
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    for (path, fields) in [
+        ("/oauth/token", vec![("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]),
+        ("/oauth/token", vec![("grant_type", "authorization_code"), ("code", "x"), ("code_verifier", "x")]),
+        ("/oauth/token", vec![("grant_type", "client_credentials")]),
+        ("/oauth/token", vec![("grant_type", device), ("device_code", "x")]),
+        ("/oauth/revoke", vec![("token", refresh.as_str())]),
+        ("/oauth/introspect", vec![("token", refresh.as_str())]),
+        ("/oauth/device_authorization", vec![]),
+    ] {
+        let (status, body) = fixture.post(path, "desk", &fields).await;
+        assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")), "{path} {fields:?}");
+    }
+    let registration = http::Request::post("/oauth/register")
+        .body(Body::from(r#"{"redirect_uris":["https://a.example/"]}"#))
+        .expect("a request");
+    let answer = fixture.server.router().oneshot(registration).await.expect("infallible");
+    assert_eq!(answer.status(), 503);
 }
