@@ -79,7 +79,7 @@ mod tests {
             "/ok\r\nSet-Cookie: a=b",
             "",
             " /",
-            "/caf\u{e9}",
+            "/na\u{ef}ve",
             "/a b",
             "@evil.example",
             ".//evil.example",

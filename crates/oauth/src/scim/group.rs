@@ -45,7 +45,7 @@ pub(super) async fn create(State(scim): State<Arc<Scim>>, Document(document): Do
     let id = crate::login::new_team_id(now).as_uuid();
     let group = scim.said(
         &document,
-        DirectoryGroup { id, name: String::new(), external_id: None, created_at: now, members: Vec::new() },
+        &DirectoryGroup { id, name: String::new(), external_id: None, created_at: now, members: Vec::new() },
     )?;
     scim.put(&group).await?;
     let location = scim.location("Groups", &id.to_string());
@@ -59,7 +59,7 @@ pub(super) async fn replace(
     Path(id): Path<String>,
     Document(document): Document,
 ) -> Answer {
-    let group = scim.said(&document, scim.group_named(&id).await?)?;
+    let group = scim.said(&document, &scim.group_named(&id).await?)?;
     scim.put(&group).await?;
     Ok(scim_json(StatusCode::OK, &scim.group(&group)))
 }
@@ -73,7 +73,7 @@ pub(super) async fn change(
     let before = scim.group_named(&id).await?;
     let Value::Object(mut document) = scim.group(&before) else { return Err(ScimError::NotFound) };
     Patch::read(patch)?.apply(&mut document)?;
-    scim.put(&scim.said(&document, before)?).await?;
+    scim.put(&scim.said(&document, &before)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -121,7 +121,7 @@ impl Scim {
     fn said(
         &self,
         document: &Map<String, Value>,
-        group: DirectoryGroup,
+        group: &DirectoryGroup,
     ) -> Result<DirectoryGroup, ScimError> {
         let text = |name| {
             member(document, name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
@@ -144,7 +144,8 @@ impl Scim {
             name: name.to_owned(),
             external_id: text("externalId").map(ToOwned::to_owned),
             members: members.into_iter().collect(),
-            ..group
+            id: group.id,
+            created_at: group.created_at,
         })
     }
 

@@ -86,7 +86,7 @@ fn at(
             kind,
             filter,
             path.sub,
-            value,
+            value.as_ref(),
             resource.entry(key).or_insert_with(|| Value::Array(Vec::new())),
         );
     }
@@ -142,7 +142,7 @@ fn at_elements(
     kind: Kind,
     filter: &Filter,
     sub: Option<&str>,
-    value: Option<Value>,
+    value: Option<&Value>,
     elements: &mut Value,
 ) -> Result<(), ScimError> {
     let Value::Array(elements) = elements else {
@@ -158,8 +158,8 @@ fn at_elements(
     }
     for element in elements.iter_mut().filter(|item| fits(item)) {
         let Value::Object(element) = element else { continue };
-        match (sub, &value) {
-            (Some(sub), value) => set(kind, key_of(element, sub), value.clone(), element)?,
+        match (sub, value) {
+            (Some(sub), value) => set(kind, key_of(element, sub), value.cloned(), element)?,
             (None, Some(Value::Object(values))) => element.extend(values.clone()),
             (None, _) => return Err(ScimError::InvalidValue("an element is an object".to_owned())),
         }
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    fn patched(resource: Value, operations: Value) -> Result<Value, ScimError> {
+    fn patched(resource: Value, operations: &Value) -> Result<Value, ScimError> {
         let (Value::Object(mut resource), Value::Object(patch)) =
             (resource, json!({"schemas": [], "Operations": operations}))
         else {
@@ -222,12 +222,12 @@ mod tests {
     #[test]
     fn what_okta_sends() {
         let user = json!({"userName": "ann", "active": true});
-        let off = patched(user, json!([{"op": "replace", "value": {"active": false}}])).expect("patched");
+        let off = patched(user, &json!([{"op": "replace", "value": {"active": false}}])).expect("patched");
         assert_eq!(off["active"], json!(false));
         let group = json!({"displayName": "eng", "members": [{"value": "1"}]});
         let changed = patched(
             group,
-            json!([
+            &json!([
                 {"op": "add", "path": "members", "value": [{"value": "2", "display": "Bob"}, {"value": "1"}]},
                 {"op": "remove", "path": "members[value eq \"1\"]"},
                 {"op": "replace", "value": {"id": "x", "displayName": "Engineering"}},
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_entra_sends() {
         let user = json!({"userName": "ann", "active": true, "emails": [{"type": "work", "value": "old"}]});
-        let changed = patched(user, json!([
+        let changed = patched(user, &json!([
             {"op": "Replace", "path": "active", "value": "False"},
             {"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "new"},
             {"op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "1"},
@@ -261,7 +261,8 @@ mod tests {
             })
         );
         let group = json!({"members": [{"value": "1"}, {"value": "2"}]});
-        let removed = patched(group, json!([{"op": "Remove", "path": "members", "value": [{"value": "1"}]}]));
+        let removed =
+            patched(group, &json!([{"op": "Remove", "path": "members", "value": [{"value": "1"}]}]));
         assert_eq!(removed.expect("patched")["members"], json!([{"value": "2"}]));
     }
 
@@ -276,7 +277,7 @@ mod tests {
             json!([{"op": "add", "path": ".", "value": 1}]),
             json!("x"),
         ] {
-            assert!(patched(json!({"userName": "ann"}), operations.clone()).is_err(), "{operations}");
+            assert!(patched(json!({"userName": "ann"}), &operations).is_err(), "{operations}");
         }
     }
 }

@@ -84,10 +84,7 @@ async fn the_last_owner_is_not_demoted_disabled_or_deleted() {
         for change in [demote(), disable()] {
             assert_eq!(users.change(ann.id, change, Role::Owner, NOW).await.unwrap(), Changed::LastOwner);
         }
-        assert_eq!(
-            users.delete(ann.id, Role::Owner, Timestamp::from_micros(9000)).await.unwrap(),
-            Changed::LastOwner
-        );
+        assert_eq!(users.delete(ann.id, Role::Owner, NOW).await.unwrap(), Changed::LastOwner);
         users.insert(&bob).await.unwrap();
         assert_eq!(users.change(ann.id, demote(), Role::Admin, NOW).await.unwrap(), Changed::Forbidden);
         // Both at once: one of them stays.
@@ -130,10 +127,7 @@ async fn who_is_disabled_loses_sessions_links_and_what_they_are_known_by_when_de
         users.change(ann.id, disable, Role::Admin, NOW).await.unwrap();
         assert_eq!(store.sign_in_links().find(TokenHash([1; 32]), NOW).await.unwrap(), None);
         assert_eq!(users.find(ann.id).await.unwrap().unwrap().disabled_at, Some(NOW));
-        assert!(matches!(
-            users.delete(ann.id, Role::Admin, Timestamp::from_micros(9000)).await.unwrap(),
-            Changed::Done(_)
-        ));
+        assert!(matches!(users.delete(ann.id, Role::Admin, NOW).await.unwrap(), Changed::Done(_)));
         assert_eq!(users.find_by_identity(&identity).await.unwrap(), None);
         store.close().await;
     })

@@ -220,7 +220,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-    fn with(changes: Value) -> Map<String, Value> {
+    fn with(changes: &Value) -> Map<String, Value> {
         let mut claims = json!({
             "iss": "https://idp.example", "aud": "hub", "sub": "42", "nonce": "n",
             "iat": 1_700_000_000, "exp": 1_700_000_600,
@@ -233,7 +233,7 @@ mod tests {
         claims
     }
 
-    fn check(changes: Value) -> Result<(), String> {
+    fn check(changes: &Value) -> Result<(), String> {
         check_id_token(&with(changes), "https://idp.example", "hub", "n", NOW)
             .map_err(|error| error.to_string())
     }
@@ -248,7 +248,7 @@ mod tests {
             json!({"iat": 1_700_000_050}),
             json!({"iat": 1_700_000_000.5}),
         ] {
-            assert_eq!(check(good.clone()), Ok(()), "{good}");
+            assert_eq!(check(&good), Ok(()), "{good}");
         }
         for (bad, fault) in [
             (json!({"iss": "https://idp.example/"}), "another issuer"),
@@ -267,7 +267,7 @@ mod tests {
             (json!({"nonce": null}), "another request"),
             (json!({"sub": ""}), "nobody"),
         ] {
-            let error = check(bad.clone()).expect_err("refused");
+            let error = check(&bad).expect_err("refused");
             assert!(error.contains(fault), "{bad}: {error}");
         }
     }
@@ -279,7 +279,7 @@ mod tests {
             for (name, value) in changes.as_object().expect("an object") {
                 base[name] = value.clone();
             }
-            check_logout_token(&with(base), "https://idp.example", "hub", NOW)
+            check_logout_token(&with(&base), "https://idp.example", "hub", NOW)
                 .map_err(|error| error.to_string())
         };
         let expected = LogoutToken { subject: Some("42".into()), session: Some("s".into()), id: "j".into() };
@@ -325,7 +325,7 @@ mod tests {
         let keys = Keys::new(vec![json!({"kty": "new", "kid": "x"}), published.clone()]);
         let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
         let sign =
-            |header: &Header, key| jsonwebtoken::encode(header, &with(json!({})), key).expect("signed");
+            |header: &Header, key| jsonwebtoken::encode(header, &with(&json!({})), key).expect("signed");
         assert!(opened(&sign(&header, &signer), &keys).is_ok());
         assert!(opened(&sign(&Header::new(Algorithm::EdDSA), &signer), &keys).is_ok(), "no kid, one key");
         assert!(opened(&sign(&header, &stranger), &keys).is_err(), "another key under its name");
@@ -333,7 +333,7 @@ mod tests {
         assert!(opened(&sign(&other, &signer), &keys).is_err());
         assert!(!keys.has(&other), "and is asked for anew");
 
-        let body = encoded(serde_json::to_string(&with(json!({}))).expect("JSON").as_bytes());
+        let body = encoded(serde_json::to_string(&with(&json!({}))).expect("JSON").as_bytes());
         for head in [r#"{"alg":"none"}"#, r#"{"alg":"NONE","kid":"one"}"#, r#"{"alg":"EdDSA","kid":"one"}"#] {
             assert!(opened(&format!("{}.{body}.", encoded(head.as_bytes())), &keys).is_err(), "{head}");
         }
