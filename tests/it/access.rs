@@ -292,30 +292,59 @@ async fn a_cookie_alone_changes_nothing() -> Result<()> {
     Ok(())
 }
 
+/// Method, name of the caller and reason of every event.
+async fn trail(hub: &TestHub) -> Result<(String, Vec<[String; 3]>)> {
+    let exported = hub.cli(&["audit", "export"]).await?;
+    let mut seen = Vec::new();
+    for line in exported.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let event = &event["event"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        seen.push([
+            text(&event["method"]),
+            text(&event["caller"]["name"]),
+            text(&event["decision"]["reason"]),
+        ]);
+    }
+    Ok((exported, seen))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ins_and_tokens_stand_in_the_trail_without_their_secrets() -> Result<()> {
+    let stage = Stage::build().await?;
+    stage.grant("robot-client").await?;
+    let login = Endpoint::new(&format!("{}/oauth/token", stage.hub.base()));
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let form = "grant_type=client_credentials&client_id=robot-client&client_secret=wrong".to_owned();
+    login.send(Method::POST, form, &kind).await?.whole().await?.expect_status(401)?;
+    let (exported, seen) = trail(&stage.hub).await?;
+    for expected in [
+        ["POST /setup/{link}", "owner", "proved"],
+        ["POST /login/link/{link}", "member", "proved"],
+        ["POST /oauth/token", "", "proved"],
+        ["POST /oauth/token", "", "not_authenticated"],
+    ] {
+        assert!(seen.contains(&expected.map(str::to_owned)), "{expected:?} is not in {seen:?}");
+    }
+    for secret in ["tll_", "tls_", "wrong"] {
+        assert!(!exported.contains(secret), "{secret} is in the trail");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_and_refusals_stand_in_the_trail_with_who_asked() -> Result<()> {
     let stage = Stage::build().await?;
     stage.ask(5, "POST", "/api/v1/teams", Some(r#"{"name":"red"}"#)).await?.expect_status(201)?;
     stage.ask(2, "POST", "/api/v1/teams", Some(r#"{"name":"blue"}"#)).await?.expect_status(403)?;
     stage.ask(0, "GET", "/api/v1/users", None).await?.expect_status(401)?;
-    let exported = stage.hub.cli(&["audit", "export"]).await?;
-    let mut seen = Vec::new();
-    for line in exported.lines() {
-        let event: Value = serde_json::from_str(line)?;
-        let event = &event["event"];
-        seen.push((
-            event["method"].as_str().unwrap_or_default().to_owned(),
-            event["caller"]["name"].as_str().unwrap_or_default().to_owned(),
-            event["decision"]["reason"].as_str().unwrap_or_default().to_owned(),
-        ));
-    }
-    for (method, name, reason) in [
-        ("POST /api/v1/teams", "admin", "role_allows"),
-        ("POST /api/v1/teams", "member", "role_too_low"),
-        ("GET /api/v1/users", "", "not_authenticated"),
+    let (_, seen) = trail(&stage.hub).await?;
+    for expected in [
+        ["POST /api/v1/teams", "admin", "role_allows"],
+        ["POST /api/v1/teams", "member", "role_too_low"],
+        ["GET /api/v1/users", "", "not_authenticated"],
     ] {
-        let expected = (method.to_owned(), name.to_owned(), reason.to_owned());
-        assert!(seen.contains(&expected), "{expected:?} is not in {seen:?}");
+        assert!(seen.contains(&expected.map(str::to_owned)), "{expected:?} is not in {seen:?}");
     }
     Ok(())
 }

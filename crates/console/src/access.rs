@@ -174,7 +174,7 @@ pub(crate) async fn admit(
     let acted = Acted {
         request_id: request_id(&request),
         arrived,
-        caller: actor.principal(),
+        caller: Some(actor.principal()),
         action: action_of(&request),
         decision: Decision::allow(Reason::RoleAllows),
     };

@@ -42,6 +42,8 @@ pub enum Reason {
     NotMember,
     /// The request was malformed.
     BadRequest,
+    /// Whoever asks proved what the endpoint wants: a password, a consent, a code, a secret.
+    Proved,
     /// The role of whoever asks allows it.
     RoleAllows,
     /// The role of whoever asks does not allow it.

@@ -60,12 +60,14 @@ pub struct RefusedRequest {
     pub request_bytes: u64,
 }
 
-/// A change that somebody makes in the hub itself, decided by their role.
+/// A change that somebody makes in the hub itself: decided by their role, or by
+/// what they prove.
 #[derive(Debug)]
 pub struct Acted {
     pub request_id: Uuid,
     pub arrived: Timestamp,
-    pub caller: Principal,
+    /// None where nobody had proved who they are.
+    pub caller: Option<Principal>,
     pub action: Action,
     pub decision: Decision,
 }
@@ -144,7 +146,6 @@ impl Guard {
     /// Begins the event of a change in the hub itself.
     pub fn act(&self, acted: Acted) -> Recording {
         let Acted { request_id, arrived, caller, action, decision } = acted;
-        let caller = Some(caller);
         let beginning =
             Beginning { request_id, arrived, profile: None, caller, action, decision, request_bytes: 0 };
         Recording(Draft::new(&self.recorder, beginning, Outcome::Cancelled))

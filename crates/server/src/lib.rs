@@ -10,6 +10,7 @@ pub mod env;
 mod find_program;
 mod json_lines;
 pub mod output;
+mod recorded;
 mod replace_file;
 mod router;
 mod sample;

@@ -20,6 +20,7 @@ use trunkline_web::{Gate, Problem, RequestId};
 use url::Url;
 use uuid::Uuid;
 
+use crate::recorded::Recorder;
 use crate::serve::Core;
 
 /// What a person sees who opens the address in a browser.
@@ -48,16 +49,22 @@ pub(crate) fn router(
     let clock = Arc::clone(&admin.clock);
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
     let pages = Pages { connections: Arc::clone(&admin.connections), sessions: Arc::clone(&admin.sessions) };
+    let recorder = Recorder {
+        guard: Arc::clone(&admin.guard),
+        sessions: Arc::clone(&admin.sessions),
+        clock: Arc::clone(&clock),
+    };
+    let who_is_asking = trunkline_oauth::login::router(Arc::clone(&core.login))
+        .merge(trunkline_oauth::scim::router(core.scim(public_url)))
+        .merge(authorization.router())
+        .merge(trunkline_oauth::client::routes(pages));
     let router = Router::new()
         .route("/", get(async || GREETING))
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         .merge(trunkline_oauth::page::router())
-        .merge(trunkline_oauth::login::router(Arc::clone(&core.login)))
-        .merge(trunkline_oauth::scim::router(core.scim(public_url)))
-        .merge(authorization.router())
-        .merge(trunkline_oauth::client::routes(pages))
+        .merge(recorder.around(who_is_asking))
         .merge(trunkline_console::router(admin, Door::Listener))
         .fallback(nothing_here);
     let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));

@@ -179,7 +179,7 @@ async fn python_signs_in(test: &str, kind: &str) -> Result<()> {
 
 /// Goes where the browser was sent, once the program listens there: it begins
 /// to only after it has shown what to open.
-async fn deliver(url: &str) -> Result<()> {
+pub(super) async fn deliver(url: &str) -> Result<()> {
     for _ in 0..200 {
         if Endpoint::new(url).get(&[]).await.is_ok() {
             return Ok(());

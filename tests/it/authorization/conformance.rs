@@ -5,7 +5,7 @@ use trunkline_tests::client_program::Client;
 use trunkline_tests::dialogue::Dialogue;
 use trunkline_tests::http::free_port;
 
-use super::clients::authorize_url_in;
+use super::clients::{authorize_url_in, deliver};
 use super::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -22,8 +22,11 @@ async fn the_suite_for_authorization_servers_passes() -> Result<()> {
     let mut suite = Dialogue::start(command)?;
     let base = stage.hub.base().to_owned();
     let url = suite.find(|line| authorize_url_in(line, &base)).await?;
-    let page = stage.browser.open(&url).await?;
-    stage.browser.submit(&page.form("consent")?, "allow").await?;
+    // The suite begins to listen only after it has shown what to open.
+    let mut browser = std::mem::take(&mut stage.browser).stopping_at(&redirect);
+    let page = browser.open(&url).await?;
+    let page = browser.submit(&page.form("consent")?, "allow").await?;
+    deliver(&page.left_for.context("the browser was sent nowhere")?).await?;
     let (passed, written) = suite.end().await?;
     assert!(passed, "{written}");
     let total = written.lines().find(|line| line.starts_with("Total:")).context("no summary")?;
