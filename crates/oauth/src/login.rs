@@ -26,7 +26,6 @@ use axum::extract::FromRef;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
-use thiserror::Error;
 use trunkline_model::{Clock, Members, ProfileName, Secret, TeamId, Timestamp, User, UserId};
 use trunkline_storage::{Sealer, Store, StoreError, VaultError};
 use trunkline_web::Outbound;
@@ -97,23 +96,14 @@ pub struct LoginParts {
     pub public_url: Url,
 }
 
-/// Why sign-in cannot be served.
-#[derive(Debug, Error)]
-pub enum LoginError {
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error("passwords cannot be hashed here")]
-    Passwords,
-}
-
 impl Login {
     /// # Errors
-    /// [`LoginError`] when the cryptographic libraries fail.
-    pub fn new(parts: LoginParts) -> Result<Arc<Self>, LoginError> {
+    /// [`VaultError`] when the cryptographic library fails.
+    pub fn new(parts: LoginParts) -> Result<Arc<Self>, VaultError> {
         let LoginParts { store, people, sessions, resource, outbound, settings, clock, public_url } = parts;
         Ok(Arc::new(Self {
             forms: Forms::new(&public_url),
-            passwords: Passwords::new().map_err(|_| LoginError::Passwords)?,
+            passwords: Passwords::new(),
             attempts: Attempts::new(),
             known_browser: Cookie::new("trunkline_browser", &public_url),
             known_browser_sealer: store.vault().sealer("known-browser")?,
