@@ -19,6 +19,9 @@ use super::client_metadata::{AuthMethod, ClientMetadata, MetadataFault};
 const FRESH: Duration = Duration::from_mins(5);
 /// After a failure, how long until it is fetched again.
 const FAILED: Duration = Duration::from_secs(20);
+/// After a host could not be reached, how long the hub tells clients to
+/// register instead, if it never reached any.
+const NO_WAY_OUT: Duration = Duration::from_mins(10);
 /// Bytes; the draft recommends 5 KB.
 const LARGEST: usize = 32 * 1024;
 const MOST: usize = 500;
@@ -54,11 +57,50 @@ type Outcome = Result<ClientMetadata, DocumentFault>;
 pub(super) struct Documents {
     pinned: HashMap<String, String>,
     fetched: Mutex<HashMap<String, (Timestamp, Arc<Outcome>)>>,
+    way_out: Mutex<WayOut>,
+}
+
+/// Whether documents can be fetched at all, as far as was seen.
+#[derive(Debug, Clone, Copy)]
+enum WayOut {
+    Untried,
+    /// Some server has answered: one that does not says nothing about others.
+    There,
+    MissingUntil(Timestamp),
 }
 
 impl Documents {
     pub(super) fn new(pinned: &[(String, String)]) -> Self {
-        Self { pinned: pinned.iter().cloned().collect(), fetched: Mutex::default() }
+        Self {
+            pinned: pinned.iter().cloned().collect(),
+            fetched: Mutex::default(),
+            way_out: Mutex::new(WayOut::Untried),
+        }
+    }
+
+    /// Whether clients may be told that their documents are fetched: a client
+    /// that believes it in vain does not register, and cannot sign in.
+    pub(super) fn can_be_fetched(&self, now: Timestamp) -> bool {
+        match *self.way_out.lock().unwrap_or_else(PoisonError::into_inner) {
+            WayOut::Untried | WayOut::There => true,
+            WayOut::MissingUntil(until) => now >= until,
+        }
+    }
+
+    fn learn(&self, outcome: &Outcome, now: Timestamp) {
+        let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Err(DocumentFault::Fetch(OutboundError::Unreachable(_) | OutboundError::TimedOut { .. })) => {
+                if !matches!(*way_out, WayOut::There) {
+                    *way_out = WayOut::MissingUntil(now.plus(NO_WAY_OUT));
+                }
+            }
+            // Nothing was asked.
+            Err(
+                DocumentFault::Off | DocumentFault::Address | DocumentFault::Fetch(OutboundError::Refused(_)),
+            ) => {}
+            Ok(_) | Err(_) => *way_out = WayOut::There,
+        }
     }
 
     fn recent(&self, id: &str, now: Timestamp) -> Option<Arc<Outcome>> {
@@ -97,6 +139,7 @@ impl AuthorizationServer {
             None => {
                 let outcome = Arc::new(Box::pin(self.fetch_document(id)).await);
                 self.documents.keep(id, Arc::clone(&outcome), now);
+                self.documents.learn(&outcome, now);
                 outcome
             }
         };
@@ -169,6 +212,22 @@ fn read(id: &str, body: &[u8]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hub_that_reaches_nobody_does_not_say_it_would_for_a_while() {
+        let documents = Documents::new(&[]);
+        let now = Timestamp::from_micros(0);
+        let unreachable = Err(DocumentFault::Fetch(OutboundError::Unreachable("no name".to_owned())));
+        assert!(documents.can_be_fetched(now));
+        documents.learn(&Err(DocumentFault::Address), now);
+        assert!(documents.can_be_fetched(now));
+        documents.learn(&unreachable, now);
+        assert!(!documents.can_be_fetched(now));
+        assert!(documents.can_be_fetched(now.plus(NO_WAY_OUT)), "it is tried again");
+        documents.learn(&Err(DocumentFault::Status(404)), now);
+        documents.learn(&unreachable, now);
+        assert!(documents.can_be_fetched(now), "one host that is away says nothing about others");
+    }
 
     const ID: &str = "https://app.example/client.json";
 

@@ -85,7 +85,8 @@ impl Metadata {
             ],
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
-            client_id_metadata_document_supported: server.settings.client_documents,
+            client_id_metadata_document_supported: server.settings.client_documents
+                && server.documents.can_be_fetched(server.clock.now()),
             authorization_grant_profiles_supported: if takes_assertions {
                 vec!["urn:ietf:params:oauth:grant-profile:id-jag"]
             } else {
