@@ -15,6 +15,7 @@ mod replace_file;
 mod router;
 mod sample;
 pub mod serve;
+mod signals;
 pub mod telemetry;
 
 pub use data_dir::DataDir;

@@ -24,6 +24,7 @@ use url::Url;
 
 use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
+use crate::signals::Signals;
 use crate::{DataDir, env, router};
 
 /// How long a stopping hub waits for its own tasks.
@@ -417,32 +418,5 @@ async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking
     };
     if let Err(error) = config::watch(path, started, address, take_over).await {
         tracing::error!(%error, "the configuration file is not watched; changes need a restart");
-    }
-}
-
-/// The signals that end the hub.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    /// SIGHUP means "read the file again", also where there is no file.
-    _hangup: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
