@@ -6,7 +6,7 @@
 
 mod account;
 mod attempts;
-mod cookie;
+pub(crate) mod cookie;
 mod forms;
 mod link;
 mod next;

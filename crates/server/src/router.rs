@@ -12,6 +12,7 @@ use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::Hub;
 use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
 use trunkline_oauth::client::Pages;
+use trunkline_oauth::login::Forms;
 use trunkline_oauth::metadata::protected_resource;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_profiles::{Guard, RefusedRequest};
@@ -48,7 +49,11 @@ pub(crate) fn router(
     let hub = &core.hub;
     let clock = Arc::clone(&admin.clock);
     let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
-    let pages = Pages { connections: Arc::clone(&admin.connections), sessions: Arc::clone(&admin.sessions) };
+    let pages = Pages {
+        connections: Arc::clone(&admin.connections),
+        sessions: Arc::clone(&admin.sessions),
+        forms: Forms::new(public_url),
+    };
     let recorder = Recorder {
         guard: Arc::clone(&admin.guard),
         sessions: Arc::clone(&admin.sessions),

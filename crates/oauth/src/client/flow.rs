@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
@@ -20,6 +19,7 @@ use super::metadata::{Lie, cut};
 use super::registration::RegistrationError;
 use super::sealed::{Begun, Invitation, open, place_of_tokens, seal, seal_tokens};
 use super::token::{self, TokenError};
+use crate::keys;
 
 /// How long a person may take.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
@@ -310,9 +310,7 @@ fn authorization_url(found: &Discovered, begun: &Begun, state: &str) -> Result<S
 }
 
 fn hash(secret: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
-    bytes
+    keys::hash(secret).0
 }
 
 fn hash_text(secret: &str) -> String {

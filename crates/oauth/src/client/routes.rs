@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::header::{CACHE_CONTROL, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use trunkline_model::{ConnectionOwner, ServerName};
@@ -16,7 +16,8 @@ use trunkline_model::{ConnectionOwner, ServerName};
 use super::connections::Connections;
 use super::flow::{Beginning, FlowError, PATIENCE, Returned};
 use super::steer::ShownConnection;
-use crate::login::{Sessions, SignedIn};
+use crate::login::cookie::only_value;
+use crate::login::{Forms, Posted, Sessions, SignedIn};
 use crate::page::{Notice, page};
 
 /// What the pages need.
@@ -24,6 +25,13 @@ use crate::page::{Notice, page};
 pub struct Pages {
     pub connections: Arc<Connections>,
     pub sessions: Arc<Sessions>,
+    pub forms: Forms,
+}
+
+impl FromRef<Pages> for Forms {
+    fn from_ref(pages: &Pages) -> Self {
+        pages.forms.clone()
+    }
 }
 
 /// The routes for browsers and for authorization servers.
@@ -40,6 +48,7 @@ pub fn routes(pages: Pages) -> Router {
 #[derive(Debug, Template)]
 #[template(path = "connections.html")]
 struct List {
+    token: String,
     rows: Vec<Row>,
 }
 
@@ -92,7 +101,9 @@ async fn list(State(pages): State<Pages>, headers: HeaderMap) -> Response {
         let shared = pages.connections.list_shared();
         rows.extend(shared.into_iter().map(|(server, shown)| Row::of(&server, shown, true)));
     }
-    std::future::ready(page(StatusCode::OK, &List { rows })).await
+    let token = pages.forms.token(&headers);
+    let list = page(StatusCode::OK, &List { token: token.text.clone(), rows });
+    std::future::ready(token.keep(list)).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -173,7 +184,7 @@ async fn callback(
     headers: HeaderMap,
 ) -> Response {
     let person = pages.sessions.signed_in(&headers).map(|person| person.user.id.to_string());
-    let cookie = |name: &str| cookie(&headers, name);
+    let cookie = |name: &str| only_value(&headers, name).map(ToOwned::to_owned);
     match pages.connections.complete(returned, cookie, person.as_deref()).await {
         Ok(server) => notice(
             StatusCode::OK,
@@ -188,11 +199,8 @@ async fn callback(
 }
 
 /// `POST /connections/{server}/disconnect`
-async fn disconnect(State(pages): State<Pages>, Path(server): Path<String>, headers: HeaderMap) -> Response {
-    let Some(person) = pages.sessions.signed_in(&headers) else { return sign_in("/connections") };
-    if !is_same_origin(&headers) || !is_of(&headers, &pages.connections.presence.public_url) {
-        return notice(StatusCode::FORBIDDEN, "Not from here", "This form was sent from another site.");
-    }
+async fn disconnect(State(pages): State<Pages>, Path(server): Path<String>, posted: Posted) -> Response {
+    let Some(person) = pages.sessions.signed_in(&posted.headers) else { return sign_in("/connections") };
     let Ok(name) = ServerName::new(&server) else { return refused(&FlowError::NoSuchServer(server)) };
     let shared = pages.connections.is_shared(&name) == Some(true);
     if shared && !person.user.role.may_operate() {
@@ -255,16 +263,6 @@ fn refused(error: &FlowError) -> Response {
     notice(status, "Not connected", &error.to_string())
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut values = lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name);
-    let (_, value) = values.next()?;
-    values.next().is_none().then(|| value.to_owned())
-}
-
 fn fetch_site(headers: &HeaderMap) -> Option<&str> {
     headers.get("sec-fetch-site").and_then(|value| value.to_str().ok())
 }
@@ -276,9 +274,4 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 
 fn is_same_origin(headers: &HeaderMap) -> bool {
     matches!(fetch_site(headers), None | Some("same-origin" | "none"))
-}
-
-/// Whether the form was sent by a page of the hub, as far as the browser says.
-fn is_of(headers: &HeaderMap, public_url: &str) -> bool {
-    headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == public_url.as_bytes())
 }

@@ -24,14 +24,7 @@ impl Cookie {
     /// The one value that a request presents; none when there are two, since
     /// then one of them is not ours.
     pub(crate) fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut values = lines
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(key, _)| *key == self.name)
-            .map(|(_, value)| value);
-        let value = values.next()?;
-        values.next().is_none().then_some(value)
+        only_value(headers, &self.name)
     }
 
     /// The header that sets it. `value` is of our own alphabet.
@@ -50,4 +43,16 @@ impl Cookie {
     pub(crate) fn unset(&self) -> HeaderValue {
         self.set("", Duration::ZERO)
     }
+}
+
+/// The one value of the cookie `name` that a request presents; none when there are two.
+pub(crate) fn only_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
 }

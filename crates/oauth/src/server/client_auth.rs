@@ -1,6 +1,5 @@
 //! A client proves who it is (RFC 6749 section 2.3, RFC 7523 section 2.2).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
@@ -121,11 +120,9 @@ impl AuthorizationServer {
 
     /// Uses up an assertion of `issuer`; false when it had been used.
     pub(super) async fn use_up(&self, issuer: &str, jti: &str, expires: i64) -> Result<bool, StoreError> {
-        let mut hash = [0; 32];
-        let text = format!("{}:{issuer}:{jti}", issuer.len());
-        hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        let hash = keys::hash(&format!("{}:{issuer}:{jti}", issuer.len()));
         let until = Timestamp::from_micros(expires.saturating_add(LEEWAY).saturating_mul(1_000_000));
-        self.store.used_assertions().use_up(&TokenHash(hash), until).await
+        self.store.used_assertions().use_up(&hash, until).await
     }
 }
 

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use aws_lc_rs::digest::{SHA256, digest as hash};
 use trunkline_model::Timestamp;
 
 use super::Verified;
+use crate::keys;
 
 /// About 400 bytes each.
 const MOST: usize = 20_000;
@@ -16,9 +16,7 @@ const MOST: usize = 20_000;
 pub(super) struct Cache(RwLock<HashMap<[u8; 32], Arc<Verified>>>);
 
 pub(super) fn digest(token: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(hash(&SHA256, token.as_bytes()).as_ref());
-    bytes
+    keys::hash(token).0
 }
 
 impl Cache {
