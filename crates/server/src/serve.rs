@@ -137,8 +137,8 @@ impl Running {
         tracing::info!(address = %self.address, url = %self.public_url, "serving");
         let profiles = self.core.hub.profiles();
         for profile in &profiles {
-            let (name, auth) = (profile.name(), profile.auth());
-            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+            let (name, auth) = (profile.name(), profile.auth().as_str());
+            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), auth, "profile {name}");
         }
         match self.core.login.setup_link().await {
             Ok(Some(link)) => tracing::info!(
