@@ -5,8 +5,10 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use trunkline_model::{ClientKind, OauthClient, Timestamp, UserId, UserKind};
 use trunkline_oauth::server::{NewClient, create_client};
+use trunkline_storage::StoreError;
 
 use crate::body::Body;
 use crate::failure::{conflict, no_such, unavailable, unfit};
@@ -46,9 +48,21 @@ struct Shown {
     blocked_at: Option<String>,
 }
 
+/// One client, with what lists have no room for.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    client: Shown,
+    /// What the client says of itself (RFC 7591 section 2).
+    metadata: Value,
+    /// Grants that are live.
+    live_grants: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct Made {
     id: String,
+    name: String,
     /// Shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -102,11 +116,21 @@ async fn list(State(admin): State<Admin>) -> Response {
 }
 
 async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
-    match admin.store.clients().find(&id).await {
-        Ok(Some(client)) => Json(Shown::from(client)).into_response(),
+    match whole(&admin, &id).await {
+        Ok(Some(client)) => Json(client).into_response(),
         Ok(None) => no_such("client", &id),
         Err(error) => unavailable(&error),
     }
+}
+
+async fn whole(admin: &Admin, id: &str) -> Result<Option<Whole>, StoreError> {
+    let Some(client) = admin.store.clients().find(id).await? else { return Ok(None) };
+    let (now, grants) = (admin.clock.now(), admin.store.grants().list().await?);
+    Ok(Some(Whole {
+        metadata: serde_json::from_str(&client.metadata).unwrap_or_default(),
+        live_grants: grants.iter().filter(|grant| grant.client == id && grant.is_live(now)).count(),
+        client: client.into(),
+    }))
 }
 
 async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
@@ -132,7 +156,7 @@ async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
     match admin.store.clients().insert(&client).await {
         Ok(true) => {
             let secret = secret.map(|secret| secret.expose().to_owned());
-            (StatusCode::CREATED, Json(Made { id: client.id, secret })).into_response()
+            (StatusCode::CREATED, Json(Made { id: client.id, name: client.name, secret })).into_response()
         }
         Ok(false) => conflict(format!("there is a client {:?} already", client.id)),
         Err(error) => unavailable(&error),

@@ -50,6 +50,9 @@ struct Shown {
     live: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<KeyOwner>,
+    /// What the owner is called: a sign-in name, or `team:` and a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_name: Option<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -57,10 +60,23 @@ struct Shown {
 }
 
 #[derive(Debug, Serialize)]
-struct Secret {
+struct Made {
+    id: String,
+    name: String,
+    profile: ProfileName,
+    /// Shown this once.
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rotated {
     id: String,
     /// Shown this once.
     key: String,
+    /// Until then the secret before it is good.
+    previous_until: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +112,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
         id: key.id.to_string(),
         hint: key.hint,
         owner: key.owner,
+        owner_name: key.owner.map(|owner| name_of(&admin, owner)),
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.as_ref().map(Timestamp::to_string),
         revoked_at: key.revoked_at.as_ref().map(Timestamp::to_string),
@@ -129,8 +146,24 @@ async fn create(State(admin): State<Admin>, actor: Actor, Body(new): Body<New>) 
         return unavailable(&error);
     }
     admin.take_over().await;
-    let made = Secret { id: key.id.to_string(), key: secret.expose().to_owned() };
+    let made = Made {
+        id: key.id.to_string(),
+        key: secret.expose().to_owned(),
+        expires_at: key.expires_at.as_ref().map(Timestamp::to_string),
+        name: key.name,
+        profile: key.profile,
+    };
     (StatusCode::CREATED, Json(made)).into_response()
+}
+
+fn name_of(admin: &Admin, owner: KeyOwner) -> String {
+    match owner {
+        KeyOwner::User(id) => admin.login_of(id),
+        KeyOwner::Team(id) => {
+            let team = admin.people.team(id);
+            format!("team:{}", team.map_or_else(|| id.to_string(), |team| team.name.clone()))
+        }
+    }
 }
 
 /// Whose key it will be.
@@ -196,7 +229,12 @@ async fn rotate(
     match admin.store.keys().rotate(key, minted.hash, &minted.hint, until).await {
         Ok(true) => {
             admin.take_over().await;
-            Json(Secret { id: key.to_string(), key: minted.key.expose().to_owned() }).into_response()
+            let rotated = Rotated {
+                id: key.to_string(),
+                key: minted.key.expose().to_owned(),
+                previous_until: until.to_string(),
+            };
+            Json(rotated).into_response()
         }
         Ok(false) => no_such("live key", &id),
         Err(error) => unavailable(&error),

@@ -32,6 +32,8 @@ struct Sessions {
 struct Shown {
     id: String,
     user: String,
+    /// What the user signs in with.
+    login: String,
     method: String,
     user_agent: String,
     created_at: String,
@@ -54,6 +56,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
     let sessions = visible.map(|session| Shown {
         id: session.id.to_string(),
         user: session.user.to_string(),
+        login: admin.login_of(session.user),
         created_at: session.created_at.to_string(),
         seen_at: session.seen_at.to_string(),
         expires_at: session.expires_at.to_string(),

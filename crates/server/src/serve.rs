@@ -107,22 +107,12 @@ impl Running {
         let address = listener.local_addr()?;
         let public_url = config.base_url(address);
         let core = Core::start(config, &data, public_url.parse()?).await?;
+        core.connections.run(&core.tasks);
         let control_socket = data.control_socket();
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let admin = Admin {
-            hub: Arc::clone(&core.hub),
-            resource: Arc::clone(&core.resource),
-            audit: core.audit.clone(),
-            public_url: public_url.clone(),
-            people: Arc::clone(&core.people),
-            sessions: Arc::clone(&core.sessions),
-            guard: Arc::clone(&core.guard),
-            connections: Arc::clone(&core.connections),
-            store: Arc::clone(&core.store),
-            clock: Arc::new(SystemClock),
-        };
+        let admin = core.admin(public_url.clone());
         let authorization = core.authorization_server(config, public_url.parse()?)?;
         let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
@@ -147,8 +137,8 @@ impl Running {
         tracing::info!(address = %self.address, url = %self.public_url, "serving");
         let profiles = self.core.hub.profiles();
         for profile in &profiles {
-            let (name, auth) = (profile.name(), profile.auth());
-            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+            let (name, auth) = (profile.name(), profile.auth().as_str());
+            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), auth, "profile {name}");
         }
         match self.core.login.setup_link().await {
             Ok(Some(link)) => tracing::info!(
@@ -214,7 +204,6 @@ impl Core {
             Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
-        connections.run(&tasks);
         let hub = Hub::start(Parts {
             connections: Some(Arc::clone(&connections)),
             guard: Arc::clone(&guard),
@@ -251,6 +240,22 @@ impl Core {
         };
         core.taking().take(config)?;
         Ok(core)
+    }
+
+    /// What the admin API of the hub at `public_url` shows.
+    pub(crate) fn admin(&self, public_url: String) -> Admin {
+        Admin {
+            hub: Arc::clone(&self.hub),
+            resource: Arc::clone(&self.resource),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            connections: Arc::clone(&self.connections),
+            guard: Arc::clone(&self.guard),
+            audit: self.audit.clone(),
+            store: Arc::clone(&self.store),
+            clock: Arc::new(SystemClock),
+            public_url,
+        }
     }
 
     /// What a directory provisions through.

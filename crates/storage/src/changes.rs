@@ -8,7 +8,7 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::database::{Database, NOTIFY_CHANNEL, Work, reading, within};
+use crate::database::{Database, NOTIFY_CHANNEL, Pools, Work, reading, within};
 use crate::error::StoreError;
 
 /// How often a process looks whether another one wrote to its SQLite file.
@@ -179,7 +179,7 @@ impl Watcher {
 
     /// Starts listening where the database can notify; false where it cannot.
     fn listen(&self, database: &Database) -> bool {
-        let Database::Postgres(pool) = database else { return false };
+        let Pools::Postgres(pool) = &database.pools else { return false };
         self.listener
             .get_or_init(|| Listening(tokio::spawn(listen(pool.clone(), self.heard.clone())).abort_handle()));
         true

@@ -19,6 +19,11 @@ mod changes;
 mod connections;
 mod database;
 mod error;
+#[cfg(any(test, feature = "faults"))]
+mod faults;
+#[cfg(not(any(test, feature = "faults")))]
+#[path = "no_faults.rs"]
+mod faults;
 mod journal;
 mod kept_identities;
 mod key_file;
@@ -42,6 +47,8 @@ pub use browser_sessions::{BrowserSessions, IssuerSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
+#[cfg(any(test, feature = "faults"))]
+pub use faults::{Faults, Seen};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
 pub use kept_identities::{KeptIdentities, KeptIdentity};
 pub use keys::Keys;

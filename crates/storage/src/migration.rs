@@ -4,7 +4,7 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqlStr};
 
-use crate::database::{Work, within};
+use crate::database::{Begun, Work};
 
 /// One step, in both databases.
 struct Step {
@@ -36,13 +36,16 @@ const STEPS: &[Step] = &[
 /// Brings the schema up to date within `work`, which nobody else can enter.
 pub(crate) async fn migrate(work: &mut Work) -> Result<(), MigrateError> {
     let migrator = migrator(work);
-    within!(work, connection => migrator.run(connection).await)
+    match &mut work.transaction {
+        Begun::Sqlite(transaction) => migrator.run(&mut **transaction).await,
+        Begun::Postgres(transaction) => migrator.run(&mut **transaction).await,
+    }
 }
 
 fn migrator(work: &Work) -> Migrator {
-    let sql = |step: &Step| match work {
-        Work::Sqlite(_) => step.sqlite,
-        Work::Postgres(_) => step.postgres,
+    let sql = |step: &Step| match work.transaction {
+        Begun::Sqlite(_) => step.sqlite,
+        Begun::Postgres(_) => step.postgres,
     };
     let migrations = STEPS.iter().map(|step| migration(step, sql(step).into_sql_str())).collect();
     let mut migrator = Migrator::with_migrations(migrations);

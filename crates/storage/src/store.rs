@@ -88,6 +88,7 @@ impl Store {
                 return Err(error);
             }
         };
+        let vault = vault.failing_with(database.faults.clone());
         Ok(Arc::new(Self { watcher: Watcher::default(), database, vault }))
     }
 
@@ -219,6 +220,12 @@ impl Store {
     /// asked afterwards is an error.
     pub async fn close(&self) {
         self.database.close().await;
+    }
+
+    /// What shall fail, for tests.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn faults(&self) -> &crate::faults::Faults {
+        &self.database.faults
     }
 
     #[cfg(test)]

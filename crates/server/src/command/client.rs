@@ -16,7 +16,7 @@ use crate::output::{Outcome, Output};
 
 /// Make, list, block and delete OAuth clients, and revoke what users granted them.
 ///
-/// Works on the hub's database, beside a running hub, and takes effect in it at once.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline client create ci --service-account robot --confidential

@@ -1,17 +1,19 @@
 //! `trunkline login revoke`.
 
+use http::Method;
 use serde::Serialize;
-use trunkline_model::{Clock as _, SessionId, SystemClock};
+use trunkline_model::SessionId;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
+use super::list::Sessions;
+use crate::api::Api;
 use crate::command::named::user_named;
 use crate::output::{Outcome, Output, counted};
 
 #[derive(Debug, Serialize)]
 struct Revoked {
     /// How many sessions this command ended.
-    ended: u64,
+    ended: usize,
 }
 
 pub(super) async fn run(
@@ -20,22 +22,29 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let now = SystemClock.now();
-    let sessions = store.browser_sessions();
-    let ended = match (id, user) {
-        (Some(id), _) => u64::from(sessions.revoke(id, now).await?),
-        (None, Some(user)) => sessions.revoke_all_of(user_named(&store, user).await?.id, now).await?,
-        (None, None) => 0,
-    };
-    store.close().await;
+    let ended = hub.with_api(async |api| end(id, user, api).await).await?;
     if ended == 0 {
         output.error("there is no such session, or it has ended before");
         return Ok(Outcome::Negative);
     }
-    announce_change(&hub.data(), output).await;
-    let count = usize::try_from(ended).unwrap_or(usize::MAX);
-    output.result(format_args!("{} ended", counted(count, "session")), &Revoked { ended });
+    output.result(format_args!("{} ended", counted(ended, "session")), &Revoked { ended });
     Ok(Outcome::Done)
+}
+
+async fn end(id: Option<SessionId>, user: Option<&str>, api: &Api) -> anyhow::Result<usize> {
+    let (id, user) = match (id, user) {
+        (Some(id), _) => (Some(id.to_string()), None),
+        (None, Some(user)) => (None, Some(user_named(api, user).await?.id)),
+        (None, None) => (None, None),
+    };
+    let Sessions { sessions } = api.get("/api/v1/sessions").await?;
+    let meant = sessions
+        .into_iter()
+        .filter(|session| Some(&session.id) == id.as_ref() || Some(&session.user) == user.as_ref());
+    let mut ended = 0;
+    for session in meant {
+        api.tell(Method::DELETE, &format!("/api/v1/sessions/{}", session.id), &()).await?;
+        ended += 1;
+    }
+    Ok(ended)
 }
