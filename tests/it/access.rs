@@ -62,7 +62,7 @@ const NEW_KEY: Option<&str> = Some(r#"{"profile":"team","name":"mine"}"#);
 const NEW_CLIENT: Option<&str> = Some(r#"{"id":"NEW","redirect_uris":["https://app.example/back"]}"#);
 
 #[rustfmt::skip]
-const ROWS: [Row; 40] = [
+const ROWS: [Row; 41] = [
     row("GET", "/api/v1/hub", Thing::None, None, READ),
     row("GET", "/api/v1/servers", Thing::None, None, READ),
     row("GET", "/api/v1/servers/{name}/logs", Thing::None, None, [403, 403, 200, 200]),
@@ -98,6 +98,7 @@ const ROWS: [Row; 40] = [
     row("DELETE", "/api/v1/keys/{id}", Thing::Key, None, [404, 404, 404, 204]),
     row("GET", "/api/v1/sessions", Thing::None, None, OWN),
     row("DELETE", "/api/v1/sessions/{id}", Thing::Session, None, [404, 404, 404, 204]),
+    row("DELETE", "/api/v1/users/{id}/sessions", Thing::User, None, [404, 404, 404, 200]),
     row("GET", "/api/v1/clients", Thing::None, None, READ),
     row("POST", "/api/v1/clients", Thing::None, NEW_CLIENT, [403, 403, 201, 201]),
     row("GET", "/api/v1/clients/{id}", Thing::Client, None, READ),

@@ -1,7 +1,7 @@
 //! `trunkline login revoke`.
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trunkline_model::SessionId;
 
 use super::HubArgs;
@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::command::named::user_named;
 use crate::output::{Outcome, Output, counted};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Revoked {
     /// How many sessions this command ended.
     ended: usize,
@@ -32,19 +32,16 @@ pub(super) async fn run(
 }
 
 async fn end(id: Option<SessionId>, user: Option<&str>, api: &Api) -> anyhow::Result<usize> {
-    let (id, user) = match (id, user) {
-        (Some(id), _) => (Some(id.to_string()), None),
-        (None, Some(user)) => (None, Some(user_named(api, user).await?.id)),
-        (None, None) => (None, None),
-    };
-    let Sessions { sessions } = api.get("/api/v1/sessions").await?;
-    let meant = sessions
-        .into_iter()
-        .filter(|session| Some(&session.id) == id.as_ref() || Some(&session.user) == user.as_ref());
-    let mut ended = 0;
-    for session in meant {
-        api.tell(Method::DELETE, &format!("/api/v1/sessions/{}", session.id), &()).await?;
-        ended += 1;
+    if let Some(user) = user {
+        let id = user_named(api, user).await?.id;
+        let Revoked { ended } = api.ask(Method::DELETE, &format!("/api/v1/users/{id}/sessions"), &()).await?;
+        return Ok(ended);
     }
-    Ok(ended)
+    let Some(id) = id.map(|id| id.to_string()) else { return Ok(0) };
+    let Sessions { sessions } = api.get("/api/v1/sessions").await?;
+    if !sessions.iter().any(|session| session.id == id) {
+        return Ok(0);
+    }
+    api.tell(Method::DELETE, &format!("/api/v1/sessions/{id}"), &()).await?;
+    Ok(1)
 }
