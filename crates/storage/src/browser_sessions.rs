@@ -151,8 +151,10 @@ impl<'a> BrowserSessions<'a> {
     pub async fn revoke_all_of(self, user: UserId, at: Timestamp) -> Result<u64, StoreError> {
         let on = || StoreError::on("end the sessions of a user");
         let mut work = self.database.begin().await.map_err(on())?;
+        within!(&mut work, connection => {
+            sqlx::query(ERASE_OF_USER).bind(user.as_uuid()).execute(connection).await.map_err(on())?;
+        });
         let ended = within!(&mut work, connection => {
-            sqlx::query(ERASE_OF_USER).bind(user.as_uuid()).execute(&mut *connection).await.map_err(on())?;
             sqlx::query(REVOKE_OF_USER)
                 .bind(user.as_uuid())
                 .bind(at.as_micros())

@@ -1,7 +1,7 @@
 //! `trunkline login revoke`.
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trunkline_model::SessionId;
 
 use super::HubArgs;
@@ -10,7 +10,8 @@ use crate::api::Api;
 use crate::command::named::user_named;
 use crate::output::{Outcome, Output, counted};
 
-#[derive(Debug, Serialize)]
+/// The answer of `DELETE /api/v1/users/{id}/sessions`.
+#[derive(Debug, Serialize, Deserialize)]
 struct Revoked {
     /// How many sessions this command ended.
     ended: usize,
@@ -22,29 +23,31 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let ended = hub.with_api(async |api| end(id, user, api).await).await?;
-    if ended == 0 {
+    let revoked = hub
+        .with_api(async |api| match (id, user) {
+            (Some(id), _) => end(&id.to_string(), api).await,
+            (None, Some(user)) => end_all(user, api).await,
+            (None, None) => Ok(Revoked { ended: 0 }),
+        })
+        .await?;
+    if revoked.ended == 0 {
         output.error("there is no such session, or it has ended before");
         return Ok(Outcome::Negative);
     }
-    output.result(format_args!("{} ended", counted(ended, "session")), &Revoked { ended });
+    output.result(format_args!("{} ended", counted(revoked.ended, "session")), &revoked);
     Ok(Outcome::Done)
 }
 
-async fn end(id: Option<SessionId>, user: Option<&str>, api: &Api) -> anyhow::Result<usize> {
-    let (id, user) = match (id, user) {
-        (Some(id), _) => (Some(id.to_string()), None),
-        (None, Some(user)) => (None, Some(user_named(api, user).await?.id)),
-        (None, None) => (None, None),
-    };
+async fn end(id: &str, api: &Api) -> anyhow::Result<Revoked> {
     let Sessions { sessions } = api.get("/api/v1/sessions").await?;
-    let meant = sessions
-        .into_iter()
-        .filter(|session| Some(&session.id) == id.as_ref() || Some(&session.user) == user.as_ref());
-    let mut ended = 0;
-    for session in meant {
-        api.tell(Method::DELETE, &format!("/api/v1/sessions/{}", session.id), &()).await?;
-        ended += 1;
+    if !sessions.iter().any(|session| session.id == id) {
+        return Ok(Revoked { ended: 0 });
     }
-    Ok(ended)
+    api.tell(Method::DELETE, &format!("/api/v1/sessions/{id}"), &()).await?;
+    Ok(Revoked { ended: 1 })
+}
+
+async fn end_all(user: &str, api: &Api) -> anyhow::Result<Revoked> {
+    let user = user_named(api, user).await?;
+    api.ask(Method::DELETE, &format!("/api/v1/users/{}/sessions", user.id), &()).await
 }
