@@ -20,6 +20,7 @@ pub mod resource;
 pub mod scim;
 pub mod server;
 pub mod tokens;
+mod unambiguous;
 mod uses;
 
 pub use people::People;
