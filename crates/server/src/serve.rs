@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
-use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
+use trunkline_model::{Clock, Endpoint, ExchangeAt, ProfileAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
@@ -203,7 +203,7 @@ impl Core {
         let Asking { people, tokens, resource, sessions, login } =
             Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
-        let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
+        let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
         let hub = Hub::start(Parts {
             connections: Some(Arc::clone(&connections)),
             guard: Arc::clone(&guard),
@@ -336,11 +336,13 @@ fn outbound_policy(config: &Config) -> OutboundPolicy {
     let mut policy = config.outbound.clone();
     for spec in config.servers.values() {
         let Endpoint::Http(endpoint) = &spec.endpoint else { continue };
-        let named = match &endpoint.auth {
-            ServerAuth::None | ServerAuth::Bearer(_) => continue,
-            ServerAuth::OAuth(_) => None,
-            ServerAuth::Exchange(exchange) => Some(&exchange.token_endpoint),
-            ServerAuth::IdJag(jag) => Some(&jag.idp.token_endpoint),
+        if !endpoint.auth.is_from_authorization_server() {
+            continue;
+        }
+        let named = match endpoint.auth.exchange().map(|exchange| &exchange.at) {
+            Some(ExchangeAt::Endpoint { token_endpoint, .. }) => Some(token_endpoint),
+            // The host of a provider is open already.
+            Some(ExchangeAt::Provider(_)) | None => None,
         };
         for url in std::iter::once(&endpoint.url).chain(named).filter_map(|url| Url::parse(url).ok()) {
             policy.open_host_of(&url);
@@ -356,6 +358,7 @@ async fn connections(
     clock: &Arc<dyn Clock>,
     outbound: &Outbound,
     public_url: &Url,
+    login: &Arc<Login>,
 ) -> anyhow::Result<Arc<Connections>> {
     let ours = &config.oauth_client;
     let parts = client::Parts {
@@ -363,6 +366,7 @@ async fn connections(
         clock: Arc::clone(clock),
         transport: Arc::new(outbound.clone()),
         presence: Presence::new(public_url, ours.metadata_url.as_ref(), ours.redirect_url.as_ref()),
+        identities: Arc::clone(login) as Arc<dyn client::Identities>,
         holder: uuid::Uuid::now_v7().to_string(),
         random: rand::make_rng(),
     };
