@@ -11,3 +11,4 @@ mod machines;
 mod refresh;
 mod registration;
 mod stage;
+mod step_up;

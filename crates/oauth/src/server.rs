@@ -28,7 +28,6 @@ mod registered;
 mod registration;
 mod resource_parameter;
 mod revoke;
-mod scope;
 mod sweep;
 mod token;
 mod transaction;
@@ -45,6 +44,7 @@ use url::Url;
 
 use crate::login::Sessions;
 use crate::people::People;
+use crate::scope::Scope;
 use crate::tokens::Tokens;
 
 pub use assertion::AssertionIssuer;
@@ -104,6 +104,8 @@ pub struct ProfileAccess {
     pub name: ProfileName,
     /// None means everyone who can sign in.
     pub members: Option<Members>,
+    /// What its tokens need for some of its tools.
+    pub scopes: Vec<Scope>,
 }
 
 /// The server. Its handlers share it.

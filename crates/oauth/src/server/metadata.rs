@@ -1,5 +1,6 @@
 //! What clients read before they begin: RFC 8414 metadata and our public keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -11,7 +12,8 @@ use http::{HeaderValue, header};
 use serde::Serialize;
 use url::Url;
 
-use super::{AuthorizationServer, scope};
+use super::AuthorizationServer;
+use crate::scope;
 
 /// For documents that change with the configuration alone.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -32,7 +34,7 @@ struct Metadata {
     revocation_endpoint: String,
     introspection_endpoint: String,
     device_authorization_endpoint: String,
-    scopes_supported: [&'static str; 2],
+    scopes_supported: Vec<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: Vec<&'static str>,
@@ -71,7 +73,7 @@ impl Metadata {
             revocation_endpoint: at("revoke"),
             introspection_endpoint: at("introspect"),
             device_authorization_endpoint: at("device_authorization"),
-            scopes_supported: scope::ALL,
+            scopes_supported: server.all_scopes(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: grants,
@@ -93,6 +95,17 @@ impl Metadata {
                 Vec::new()
             },
         }
+    }
+}
+
+impl AuthorizationServer {
+    /// Every scope that any resource of this hub knows. Clients that ask for
+    /// all they find are told of less in the resource's own metadata.
+    fn all_scopes(&self) -> Vec<String> {
+        let profiles = self.profiles.all();
+        let own = profiles.iter().flat_map(|profile| self.scopes_of(profile)).map(|scope| scope.name);
+        let own: BTreeSet<String> = own.collect();
+        [scope::MCP, scope::OFFLINE_ACCESS].map(ToOwned::to_owned).into_iter().chain(own).collect()
     }
 }
 
