@@ -51,9 +51,10 @@ struct Metadata {
 }
 
 impl Metadata {
-    fn of(server: &AuthorizationServer) -> Self {
+    fn of(server: &Arc<AuthorizationServer>) -> Self {
+        let settings = server.settings.load();
         let at = |path: &str| format!("{}/oauth/{path}", server.issuer());
-        let takes_assertions = !server.settings.assertion_issuers.is_empty();
+        let takes_assertions = !settings.assertion_issuers.is_empty();
         let mut grants = vec![
             "authorization_code",
             "refresh_token",
@@ -68,7 +69,7 @@ impl Metadata {
             issuer: server.issuer().to_owned(),
             authorization_endpoint: at("authorize"),
             token_endpoint: at("token"),
-            registration_endpoint: server.settings.registration.then(|| at("register")),
+            registration_endpoint: settings.registration.then(|| at("register")),
             jwks_uri: at("jwks.json"),
             revocation_endpoint: at("revoke"),
             introspection_endpoint: at("introspect"),
@@ -87,8 +88,7 @@ impl Metadata {
             ],
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
-            client_id_metadata_document_supported: server.settings.client_documents
-                && server.documents.can_be_fetched(server.clock.now()),
+            client_id_metadata_document_supported: settings.client_documents && server.can_fetch_documents(),
             authorization_grant_profiles_supported: if takes_assertions {
                 vec!["urn:ietf:params:oauth:grant-profile:id-jag"]
             } else {
