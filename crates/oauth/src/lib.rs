@@ -18,6 +18,7 @@ pub mod page;
 mod people;
 pub mod resource;
 pub mod scim;
+pub mod scope;
 pub mod server;
 pub mod tokens;
 mod unambiguous;

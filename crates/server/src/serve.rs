@@ -126,7 +126,7 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let taking = core.taking();
+            let taking = Taking { authorization: Some(Arc::clone(&authorization)), ..core.taking() };
             core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, taking));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
@@ -275,6 +275,7 @@ impl Core {
             connections: Arc::clone(&self.connections),
             login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
+            authorization: None,
         }
     }
 
@@ -315,12 +316,17 @@ struct Taking {
     connections: Arc<Connections>,
     login: Arc<Login>,
     outbound: Outbound,
+    /// None at the start, when it is made of the same configuration.
+    authorization: Option<Arc<AuthorizationServer>>,
 }
 
 impl Taking {
     fn take(&self, config: &Config) -> anyhow::Result<()> {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
+        if let Some(authorization) = &self.authorization {
+            authorization.apply(config.authorization.clone());
+        }
         self.login.apply(config.sign_in.clone());
         let with_keys = config.profiles.values().filter(|profile| profile.auth != ProfileAuth::None);
         self.login.apply_profiles(

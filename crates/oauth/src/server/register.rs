@@ -110,7 +110,7 @@ impl AuthorizationServer {
 
     /// Why nobody registers from this address now, if so.
     fn refusal(&self, address: &str) -> Option<RegistrationError> {
-        if !self.settings.registration {
+        if !self.settings.load().registration {
             return Some(RegistrationError::Off);
         }
         let may = self.registrations.take(address, self.clock.now());

@@ -33,7 +33,11 @@ struct OneProfile;
 
 impl Profiles for OneProfile {
     fn find(&self, name: &str) -> Option<ProfileAccess> {
-        (name == "a").then(|| ProfileAccess { name: ProfileName::new("a").expect("a name"), members: None })
+        (name == "a").then(|| ProfileAccess {
+            name: ProfileName::new("a").expect("a name"),
+            members: None,
+            scopes: Vec::new(),
+        })
     }
 
     fn all(&self) -> Vec<ProfileName> {
