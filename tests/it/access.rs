@@ -62,7 +62,7 @@ const NEW_KEY: Option<&str> = Some(r#"{"profile":"team","name":"mine"}"#);
 const NEW_CLIENT: Option<&str> = Some(r#"{"id":"NEW","redirect_uris":["https://app.example/back"]}"#);
 
 #[rustfmt::skip]
-const ROWS: [Row; 41] = [
+const ROWS: [Row; 42] = [
     row("GET", "/api/v1/hub", Thing::None, None, READ),
     row("GET", "/api/v1/servers", Thing::None, None, READ),
     row("GET", "/api/v1/servers/{name}/logs", Thing::None, None, [403, 403, 200, 200]),
@@ -104,6 +104,8 @@ const ROWS: [Row; 41] = [
     row("GET", "/api/v1/clients/{id}", Thing::Client, None, READ),
     row("PATCH", "/api/v1/clients/{id}", Thing::Client, Some(r#"{"blocked":true}"#), [403, 403, 200, 200]),
     row("DELETE", "/api/v1/clients/{id}", Thing::Client, None, OPERATE),
+    // The client of the matrix is public.
+    row("POST", "/api/v1/client-secrets/{id}", Thing::Client, Some("{}"), [403, 403, 404, 404]),
 ];
 
 #[rustfmt::skip]

@@ -12,3 +12,4 @@ mod machines;
 mod refresh;
 mod registration;
 mod stage;
+mod step_up;

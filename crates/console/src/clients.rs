@@ -7,11 +7,13 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trunkline_model::{ClientKind, OauthClient, Timestamp, UserId, UserKind};
+use trunkline_oauth::keys::Form;
 use trunkline_oauth::server::{NewClient, create_client};
 use trunkline_storage::StoreError;
 
 use crate::body::Body;
 use crate::failure::{conflict, no_such, unavailable, unfit};
+use crate::rotation::Rotation;
 use crate::route::Route;
 use crate::{Admin, Needs};
 
@@ -28,6 +30,12 @@ pub(crate) fn routes() -> Vec<Route> {
             "Delete a client and what it was granted",
             delete,
         ),
+        Route::post(
+            "/api/v1/client-secrets/{*id}",
+            Needs::Operate,
+            "Give a client another secret; the one before stays good for a while",
+            rotate,
+        ),
     ]
 }
 
@@ -42,6 +50,9 @@ struct Shown {
     name: String,
     kind: ClientKind,
     confidential: bool,
+    /// When its secret was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_at: Option<String>,
     registered_from: String,
     created_at: String,
     used_at: Option<String>,
@@ -66,6 +77,15 @@ struct Made {
     /// Shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rotated {
+    id: String,
+    /// Shown this once.
+    secret: String,
+    /// Until then the secret before it is good.
+    previous_until: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +118,7 @@ impl From<OauthClient> for Shown {
             name: client.name,
             kind: client.kind,
             confidential: client.secret_hash.is_some(),
+            secret_at: client.secret_hash.map(|_| client.secret_at.unwrap_or(client.created_at).to_string()),
             registered_from: client.registered_from,
             created_at: client.created_at.to_string(),
             used_at: client.used_at.as_ref().map(Timestamp::to_string),
@@ -177,6 +198,27 @@ async fn block(State(admin): State<Admin>, Path(id): Path<String>, Body(wanted):
     }
     admin.take_over().await;
     show(State(admin), Path(id)).await
+}
+
+async fn rotate(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    Body(rotation): Body<Rotation>,
+) -> Response {
+    let now = admin.clock.now();
+    let until = match rotation.previous_until(now) {
+        Ok(until) => until,
+        Err(answer) => return *answer,
+    };
+    let minted = Form::CLIENT_SECRET.mint(&mut rand::rng());
+    match admin.store.clients().rotate_secret(&id, minted.hash, until, now).await {
+        Ok(true) => {
+            let secret = minted.key.expose().to_owned();
+            Json(Rotated { id, secret, previous_until: until.to_string() }).into_response()
+        }
+        Ok(false) => no_such("live client with a secret", &id),
+        Err(error) => unavailable(&error),
+    }
 }
 
 async fn delete(State(admin): State<Admin>, Path(id): Path<String>) -> Response {

@@ -12,13 +12,10 @@ use trunkline_oauth::keys::{self, NewKey};
 
 use crate::body::Body;
 use crate::failure::{forbidden, no_such, unavailable, unfit};
+use crate::rotation::Rotation;
 use crate::route::Route;
 use crate::{Actor, Admin, Needs};
 
-/// How long a rotated key's secret before goes on when nobody says.
-const GRACE: Duration = Duration::from_hours(24);
-/// The longest grace.
-const LONGEST_GRACE: Duration = Duration::from_hours(24 * 30);
 /// The longest name, in characters.
 const LONGEST: usize = 100;
 
@@ -88,13 +85,6 @@ struct New {
     owner: Option<String>,
     /// How long it is good, in seconds; for ever when absent.
     lifetime_seconds: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rotation {
-    /// How long the secret before goes on, in seconds.
-    grace_seconds: Option<u64>,
 }
 
 fn is_own(actor: &Actor, key: &ApiKey) -> bool {
@@ -216,16 +206,15 @@ async fn rotate(
     actor: Actor,
     Body(rotation): Body<Rotation>,
 ) -> Response {
-    let grace = rotation.grace_seconds.map_or(GRACE, Duration::from_secs);
-    if grace > LONGEST_GRACE {
-        return unfit(format!("the grace is at most {} seconds", LONGEST_GRACE.as_secs()));
-    }
+    let until = match rotation.previous_until(admin.clock.now()) {
+        Ok(until) => until,
+        Err(answer) => return *answer,
+    };
     let key = match changeable(&admin, &actor, &id).await {
         Ok(key) => key,
         Err(answer) => return answer,
     };
     let minted = keys::mint(&mut rand::rng());
-    let until = admin.clock.now().plus(grace);
     match admin.store.keys().rotate(key, minted.hash, &minted.hint, until).await {
         Ok(true) => {
             admin.take_over().await;

@@ -17,6 +17,7 @@ mod hub;
 mod keys;
 mod openapi;
 mod profiles;
+mod rotation;
 mod route;
 mod servers;
 mod sessions;

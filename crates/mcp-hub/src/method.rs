@@ -21,6 +21,7 @@ mod patiently;
 mod prompt;
 mod relay;
 mod resource;
+mod scope;
 mod skills;
 mod subscribe;
 mod suspend;
@@ -107,6 +108,7 @@ impl Request {
 
     fn asked(&self, kind: Kind, action: Action) -> Asked {
         Asked {
+            tool: action.shown_as.as_ref().or(action.target.as_ref()).filter(|_| kind == Kind::Tool).cloned(),
             request_id: self.request_id,
             arrived: self.arrived,
             kind,
@@ -162,6 +164,9 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
     let request = Arc::new(request);
     let method = request.message.method().unwrap_or_default();
     let modern = request.era == Era::Modern;
+    if let Some(refused) = scope::refused(&request, method) {
+        return refused;
+    }
     match method {
         "tools/call" => Box::pin(call::answer(&request)).await,
         "tools/list" => list::answer(&request, ListKind::Tools).await,
@@ -199,6 +204,7 @@ fn method_not_found(era: Era, method: &str) -> RpcError {
 pub(crate) use greet::initialize;
 pub(crate) use logging::{passes_number, set_level_request};
 pub(crate) use notify::take as take_notification;
+pub(crate) use scope::refused as refused_for_scope;
 
 /// The raw `_meta` of a request.
 fn meta_of(request: &Request) -> Option<&str> {

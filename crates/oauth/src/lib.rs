@@ -20,8 +20,10 @@ pub mod page;
 mod people;
 pub mod resource;
 pub mod scim;
+pub mod scope;
 pub mod server;
 pub mod tokens;
+mod unambiguous;
 mod uses;
 
 pub use people::People;

@@ -5,6 +5,8 @@ use serde::Serialize;
 use trunkline_model::ProfileName;
 use url::Url;
 
+use crate::scope;
+
 /// The document at `/.well-known/oauth-protected-resource/mcp/{profile}`
 /// (RFC 9728 section 2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,6 +15,8 @@ pub struct ProtectedResource {
     pub resource: String,
     /// Issuers; ours is the only one.
     pub authorization_servers: Vec<String>,
+    /// What a client needs to begin, and no more: many ask for all that stands here.
+    pub scopes_supported: Vec<&'static str>,
     /// Tokens are taken from the Authorization header alone (RFC 6750 section 2.1).
     pub bearer_methods_supported: Vec<&'static str>,
     /// For people.
@@ -25,6 +29,7 @@ pub fn protected_resource(public_url: &Url, profile: &ProfileName) -> ProtectedR
     ProtectedResource {
         resource: format!("{issuer}/mcp/{profile}"),
         authorization_servers: vec![issuer.to_owned()],
+        scopes_supported: vec![scope::MCP],
         bearer_methods_supported: vec!["header"],
         resource_name: format!("Trunkline profile {profile}"),
     }
@@ -53,6 +58,7 @@ mod tests {
         let expected = serde_json::json!({
             "resource": "http://localhost:7400/mcp/engineering",
             "authorization_servers": ["http://localhost:7400"],
+            "scopes_supported": ["mcp"],
             "bearer_methods_supported": ["header"],
             "resource_name": "Trunkline profile engineering",
         });

@@ -28,7 +28,6 @@ mod registered;
 mod registration;
 mod resource_parameter;
 mod revoke;
-mod scope;
 mod sweep;
 mod token;
 mod transaction;
@@ -36,6 +35,7 @@ mod transaction;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{get, post};
 use trunkline_model::{Clock, Members, ProfileName};
@@ -45,6 +45,7 @@ use url::Url;
 
 use crate::login::Sessions;
 use crate::people::People;
+use crate::scope::Scope;
 use crate::tokens::Tokens;
 
 pub use assertion::AssertionIssuer;
@@ -67,7 +68,7 @@ pub struct Parts {
 }
 
 /// What the operator decides.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Clients may register themselves (RFC 7591).
     pub registration: bool,
@@ -104,6 +105,8 @@ pub struct ProfileAccess {
     pub name: ProfileName,
     /// None means everyone who can sign in.
     pub members: Option<Members>,
+    /// What its tokens need for some of its tools.
+    pub scopes: Vec<Scope>,
 }
 
 /// The server. Its handlers share it.
@@ -117,7 +120,8 @@ pub struct AuthorizationServer {
     outbound: Outbound,
     clock: Arc<dyn Clock>,
     public_url: Url,
-    settings: Settings,
+    settings: ArcSwap<Settings>,
+    tasks: Tasks,
     /// Seals what a page of ours carries from one request to the next.
     transactions: Sealer,
     documents: client_document::Documents,
@@ -135,7 +139,7 @@ impl AuthorizationServer {
     pub fn start(parts: Parts) -> Result<Arc<Self>, VaultError> {
         let server = Arc::new(Self {
             transactions: parts.store.vault().sealer("oauth-transaction")?,
-            documents: client_document::Documents::new(&parts.settings.pinned_documents),
+            documents: client_document::Documents::new(parts.outbound.has_way_out(), parts.clock.now()),
             foreign_keys: foreign_jwt::KeySets::default(),
             registrations: rate::Rate::per_hour(60),
             device_tries: rate::Rate::per_hour(30),
@@ -148,11 +152,20 @@ impl AuthorizationServer {
             outbound: parts.outbound,
             clock: parts.clock,
             public_url: parts.public_url,
-            settings: parts.settings,
+            settings: ArcSwap::from_pointee(parts.settings),
+            tasks: parts.tasks.clone(),
         });
         let sweeper = Arc::clone(&server);
         parts.tasks.spawn_until_stop(async move { sweeper.sweep_for_ever().await });
         Ok(server)
+    }
+
+    /// From here on other settings count.
+    pub fn apply(&self, settings: Settings) {
+        if **self.settings.load() != settings {
+            self.documents.forget();
+            self.settings.store(Arc::new(settings));
+        }
     }
 
     /// Its routes.

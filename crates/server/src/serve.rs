@@ -129,7 +129,7 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let taking = core.taking();
+            let taking = Taking { authorization: Some(Arc::clone(&authorization)), ..core.taking() };
             core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, taking));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
@@ -292,6 +292,7 @@ impl Core {
             login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
             configured: self.configured.clone(),
+            authorization: None,
         }
     }
 
@@ -334,12 +335,17 @@ struct Taking {
     outbound: Outbound,
     /// What the configuration names, for those who end what it no longer does.
     configured: watch::Sender<Configured>,
+    /// None at the start, when it is made of the same configuration.
+    authorization: Option<Arc<AuthorizationServer>>,
 }
 
 impl Taking {
     fn take(&self, config: &Config) -> anyhow::Result<()> {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
+        if let Some(authorization) = &self.authorization {
+            authorization.apply(config.authorization.clone());
+        }
         self.login.apply(config.sign_in.clone());
         let with_keys = config.profiles.values().filter(|profile| profile.auth != ProfileAuth::None);
         self.login.apply_profiles(

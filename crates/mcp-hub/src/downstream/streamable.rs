@@ -61,8 +61,9 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
     }
 }
 
-fn framed(answer: Answer, takes_json: bool, hub: &Hub) -> Response {
+pub(crate) fn framed(answer: Answer, takes_json: bool, hub: &Hub) -> Response {
     match answer {
+        Answer::Challenge { body, challenge } => answer::challenge(body, *challenge),
         Answer::Message { status, body, session } if takes_json || status != StatusCode::OK => {
             answer::json(status, body, session.as_deref())
         }

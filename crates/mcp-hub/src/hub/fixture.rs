@@ -105,6 +105,7 @@ pub(crate) fn configuration(servers: Vec<ServerSpec>) -> HubConfig {
         name: ProfileName::new(PROFILE).unwrap(),
         auth: ProfileAuth::ApiKey,
         members: None,
+        scopes: std::collections::BTreeMap::new(),
         servers: selected,
         models: Vec::new(),
     };

@@ -17,7 +17,7 @@ const LEEWAY: i64 = 60;
 const LONGEST_LIFETIME: i64 = 900;
 
 /// Whose assertions are taken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssertionIssuer {
     /// Its `iss`, letter by letter.
     pub issuer: String,
@@ -82,7 +82,7 @@ impl AuthorizationServer {
         if !in_time || !is_ours || claims.act.is_some() || claims.jti.is_empty() {
             return Err(NOT_GOOD);
         }
-        let user = self.asserted_user(issuer, &claims).await?.ok_or(NOT_GOOD)?;
+        let user = self.asserted_user(&issuer, &claims).await?.ok_or(NOT_GOOD)?;
         if !self.use_up(&claims.iss, &claims.jti, claims.exp).await? {
             return Err(TokenError::Grant("the assertion has been used"));
         }
@@ -109,13 +109,13 @@ impl AuthorizationServer {
     }
 
     /// Which trusted issuer an assertion says it is from; its keys will tell.
-    fn issuer_of(&self, assertion: &str) -> Option<&AssertionIssuer> {
+    fn issuer_of(&self, assertion: &str) -> Option<AssertionIssuer> {
         #[derive(Deserialize)]
         struct From {
             iss: String,
         }
 
         let from: From = jsonwebtoken::dangerous::insecure_decode_claims(assertion).ok()?;
-        self.settings.assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss)
+        self.settings.load().assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss).cloned()
     }
 }

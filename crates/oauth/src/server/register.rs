@@ -89,6 +89,8 @@ impl AuthorizationServer {
             name: metadata.client_name.clone().unwrap_or_default(),
             metadata: serde_json::to_string(&metadata).unwrap_or_default(),
             secret_hash: secret.as_ref().map(|secret| crate::keys::hash(secret.expose())),
+            previous_secret: None,
+            secret_at: None,
             registration_hash: Some(registration.hash),
             service_user: None,
             registered_from: address,
@@ -108,7 +110,7 @@ impl AuthorizationServer {
 
     /// Why nobody registers from this address now, if so.
     fn refusal(&self, address: &str) -> Option<RegistrationError> {
-        if !self.settings.registration {
+        if !self.settings.load().registration {
             return Some(RegistrationError::Off);
         }
         let may = self.registrations.take(address, self.clock.now());

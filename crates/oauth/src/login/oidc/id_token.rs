@@ -10,6 +10,7 @@ use trunkline_web::Outbound;
 
 use super::jwks::Keys;
 use super::{Claims, Issuer, OidcError};
+use crate::unambiguous::Unambiguous;
 
 /// How far the provider's clock may be off.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -107,8 +108,11 @@ fn claims_of(token: &str, header: &Header, keys: &Keys) -> Result<Map<String, Va
     let data = keys
         .candidates(header)
         .iter()
-        .find_map(|key| jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation).ok());
-    Ok(data.ok_or(OidcError::Token("its signature is not the provider's"))?.claims)
+        .find_map(|key| jsonwebtoken::decode::<Unambiguous>(token, key, &validation).ok());
+    let claims = data.and_then(|data| data.claims.members());
+    claims.ok_or(OidcError::Token(
+        "its signature is not the provider's, or its claims are no object or stand twice",
+    ))
 }
 
 const ALGORITHMS: [Algorithm; 9] = [

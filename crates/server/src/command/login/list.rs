@@ -16,7 +16,7 @@ pub(super) struct Sessions {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Session {
     pub(super) id: String,
-    pub(super) user: String,
+    user: String,
     login: String,
     /// `password`, `link`, or the name of an issuer.
     method: String,
