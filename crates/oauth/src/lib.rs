@@ -9,6 +9,7 @@
 //! - [`page`] renders what a person sees.
 //! - [`metadata`] tells clients which authorization server to ask.
 
+mod base;
 pub mod client;
 pub mod keys;
 pub mod login;
@@ -23,6 +24,7 @@ pub mod server;
 pub mod tokens;
 mod uses;
 
+pub use base::Base;
 pub use people::People;
 pub use resource::{Refused, Resource};
 pub use tokens::Tokens;
