@@ -3,6 +3,7 @@
 
 mod clients;
 mod code;
+mod company;
 mod conformance;
 mod consent;
 mod device;

@@ -9,6 +9,7 @@ mod fields;
 mod framing;
 mod headers;
 mod host_and_origin;
+mod identity_providers;
 mod lists;
 mod messages;
 mod mirrored_arguments;

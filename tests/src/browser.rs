@@ -200,6 +200,15 @@ impl Page {
         Ok(Some(self.url.join(&target)?))
     }
 
+    /// Where the link leads whose target contains `target`.
+    pub fn link(&self, target: &str) -> Result<Url> {
+        let tags = self.body.split("<a ").skip(1).map(|rest| rest.split('>').next().unwrap_or(rest));
+        let mut targets = tags.filter_map(|tag| attribute(&format!(" {tag}"), "href"));
+        let found = targets.find(|found| found.contains(target));
+        let found = found.with_context(|| format!("no link to {target:?} on {}: {}", self.url, self.body))?;
+        Ok(self.url.join(&found)?)
+    }
+
     /// The form whose action contains `action`.
     pub fn form(&self, action: &str) -> Result<Form> {
         let forms = self.body.split("<form").skip(1).map(|rest| rest.split("</form").next().unwrap_or(rest));

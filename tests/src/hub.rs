@@ -34,14 +34,20 @@ impl TestHub {
     /// Starts a hub with this configuration on a free port of loopback and
     /// waits until it is ready.
     pub async fn start(configuration: &str) -> Result<Self> {
+        Self::start_with(configuration, &[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn start_with(configuration: &str, environment: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("trunkline.yaml"), configuration)?;
-        let (process, base) = Self::serve(folder.path()).await?;
+        let (process, base) = Self::serve(folder.path(), environment).await?;
         Ok(Self { process, base, folder })
     }
 
-    async fn serve(folder: &Path) -> Result<(Process, String)> {
+    async fn serve(folder: &Path, environment: &[(&str, &str)]) -> Result<(Process, String)> {
         let mut command = program(folder)?;
+        command.envs(environment.iter().copied());
         command.arg("serve").args(options(folder)).args(["--listen", "127.0.0.1:0"]);
         let mut process = Process::start(command)?;
         let line = process.line(START, |line| address_in(line).is_some()).await?;
@@ -128,7 +134,7 @@ impl TestHub {
     pub async fn kill_and_restart(self) -> Result<Self> {
         let Self { process, folder, .. } = self;
         process.kill().await?;
-        let (process, base) = Self::serve(folder.path()).await?;
+        let (process, base) = Self::serve(folder.path(), &[]).await?;
         Ok(Self { process, base, folder })
     }
 

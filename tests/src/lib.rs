@@ -21,6 +21,7 @@ pub mod raw;
 pub mod raw_server;
 pub mod reference_server;
 pub mod scripted;
+pub mod scripted_issuer;
 pub mod scripted_messages;
 pub mod scripted_responses;
 pub mod sse_client;

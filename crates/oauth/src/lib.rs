@@ -22,6 +22,7 @@ pub mod scim;
 pub mod scope;
 pub mod server;
 pub mod tokens;
+mod unambiguous;
 mod uses;
 
 pub use base::Base;

@@ -188,7 +188,7 @@ impl AuthorizationServer {
             .route("/oauth/token", post(token::handle))
             .route("/oauth/revoke", post(revoke::handle))
             .route("/oauth/introspect", post(introspect::handle))
-            .route("/oauth/device_authorization", post(device::start::handle))
+            .route("/oauth/device", post(device::start::handle).get(device::page::elsewhere))
             .layer(axum::middleware::from_fn(metadata::never_stored))
             .with_state(Arc::clone(self))
     }
@@ -198,7 +198,7 @@ impl AuthorizationServer {
         Router::new()
             .route("/oauth/authorize", get(authorize::handle))
             .route("/oauth/consent", post(consent::handle))
-            .route("/oauth/device", get(device::page::show).post(device::page::answer))
+            .route("/device", get(device::page::show).post(device::page::answer))
             .with_state(Arc::clone(self))
     }
 

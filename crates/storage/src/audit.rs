@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use trunkline_model::Timestamp;
 use uuid::Uuid;
 
-use crate::database::{Database, reading, within};
+use crate::database::{Database, Pools, reading, within};
 use crate::error::StoreError;
 
 const HEAD: &str = "SELECT seq, hash FROM audit_event WHERE chain = $1 ORDER BY seq DESC LIMIT 1";
@@ -138,9 +138,9 @@ impl<'a> Audit<'a> {
 }
 
 pub(crate) fn inserts(database: &Database) -> &'static [Arc<str>] {
-    match database {
-        Database::Sqlite { .. } => FOR_SQLITE.as_slice(),
-        Database::Postgres(_) => FOR_POSTGRES.as_slice(),
+    match database.pools {
+        Pools::Sqlite { .. } => FOR_SQLITE.as_slice(),
+        Pools::Postgres(_) => FOR_POSTGRES.as_slice(),
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::database::{Database, NOTIFY_CHANNEL, Work, reading, within};
+use crate::database::{Database, NOTIFY_CHANNEL, Pools, Work, reading, within};
 use crate::error::StoreError;
 
 /// How often a process looks whether another one wrote to its SQLite file.
@@ -41,6 +41,8 @@ pub enum Topic {
     SigningKeys,
     /// Connections to upstream servers, or the clients they stand on.
     Connections,
+    /// What identity providers gave for people was kept, renewed or erased.
+    Identities,
 }
 
 /// The counter of changes.
@@ -63,8 +65,15 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 6] =
-        [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys, Self::Connections];
+    const ALL: [Self; 7] = [
+        Self::Keys,
+        Self::People,
+        Self::Configuration,
+        Self::Grants,
+        Self::SigningKeys,
+        Self::Connections,
+        Self::Identities,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +83,7 @@ impl Topic {
             Self::Grants => "grants",
             Self::SigningKeys => "signing_keys",
             Self::Connections => "connections",
+            Self::Identities => "identities",
         }
     }
 }
@@ -169,7 +179,7 @@ impl Watcher {
 
     /// Starts listening where the database can notify; false where it cannot.
     fn listen(&self, database: &Database) -> bool {
-        let Database::Postgres(pool) = database else { return false };
+        let Pools::Postgres(pool) = &database.pools else { return false };
         self.listener
             .get_or_init(|| Listening(tokio::spawn(listen(pool.clone(), self.heard.clone())).abort_handle()));
         true

@@ -11,6 +11,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use trunkline_model::Secret;
 
+use crate::faults::{Faults, FaultsOfWork};
+
 /// How long a writer waits for another process's write before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a statement waits for a free connection.
@@ -22,7 +24,7 @@ const SQLITE_CACHE: &str = "-2048";
 /// page that is written often is then folded in seldom.
 const SQLITE_CHECKPOINT: &str = "4000";
 /// Prepared statements kept for each SQLite connection; more than there are.
-const SQLITE_STATEMENTS: usize = 120;
+const SQLITE_STATEMENTS: usize = 200;
 const POSTGRES_CONNECTIONS: u32 = 10;
 /// The channel of `NOTIFY`; its payload is the topic.
 pub(crate) const NOTIFY_CHANNEL: &str = "trunkline_changes";
@@ -31,7 +33,14 @@ const START_LOCK: i64 = 0x7472_756e_6b6c_696e;
 
 /// A connected database.
 #[derive(Debug)]
-pub(crate) enum Database {
+pub(crate) struct Database {
+    pub(crate) pools: Pools,
+    pub(crate) faults: Faults,
+}
+
+/// The connections to it.
+#[derive(Debug)]
+pub(crate) enum Pools {
     /// One connection writes, so that writes queue here and never meet
     /// `SQLITE_BUSY` from each other; some read beside it (WAL).
     Sqlite {
@@ -43,7 +52,14 @@ pub(crate) enum Database {
 
 /// A unit of work: one transaction. Rolled back unless committed.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) struct Work {
+    pub(crate) transaction: Begun,
+    pub(crate) faults: FaultsOfWork,
+}
+
+/// The transaction of a unit of work.
+#[derive(Debug)]
+pub(crate) enum Begun {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -51,9 +67,15 @@ pub(crate) enum Work {
 /// Evaluates one body on the pool that reads.
 macro_rules! reading {
     ($database:expr, $pool:ident => $body:expr) => {
-        match $database {
-            $crate::database::Database::Sqlite { readers: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool) => $body,
+        match &$database.pools {
+            $crate::database::Pools::Sqlite { readers, .. } => {
+                let $pool = $database.faults.watch(readers);
+                $body
+            }
+            $crate::database::Pools::Postgres(pool) => {
+                let $pool = $database.faults.watch(pool);
+                $body
+            }
         }
     };
 }
@@ -61,13 +83,13 @@ macro_rules! reading {
 /// Evaluates one body on the connection of a unit of work.
 macro_rules! within {
     ($work:expr, $connection:ident => $body:expr) => {
-        match $work {
-            $crate::database::Work::Sqlite(transaction) => {
-                let $connection = &mut **transaction;
+        match $crate::database::Work::parts($work) {
+            (faults, $crate::database::Begun::Sqlite(transaction)) => {
+                let $connection = faults.watch(&mut **transaction);
                 $body
             }
-            $crate::database::Work::Postgres(transaction) => {
-                let $connection = &mut **transaction;
+            (faults, $crate::database::Begun::Postgres(transaction)) => {
+                let $connection = faults.watch(&mut **transaction);
                 $body
             }
         }
@@ -104,7 +126,7 @@ impl Database {
             .test_before_acquire(false)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(reading.pragma("query_only", "ON"));
-        Ok(Self::Sqlite { writer, readers })
+        Ok(Self { pools: Pools::Sqlite { writer, readers }, faults: Faults::default() })
     }
 
     pub(crate) async fn open_postgres(url: &Secret) -> Result<Self, sqlx::Error> {
@@ -118,23 +140,24 @@ impl Database {
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self::Postgres(pool))
+        Ok(Self { pools: Pools::Postgres(pool), faults: Faults::default() })
     }
 
     /// Begins a unit of work that may write.
     pub(crate) async fn begin(&self) -> Result<Work, sqlx::Error> {
-        Ok(match self {
+        let transaction = match &self.pools {
             // A transaction that starts as a reader cannot wait its turn to write.
-            Self::Sqlite { writer, .. } => Work::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Work::Postgres(pool.begin().await?),
-        })
+            Pools::Sqlite { writer, .. } => Begun::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Begun::Postgres(pool.begin().await?),
+        };
+        Ok(Work { transaction, faults: self.faults.of_work() })
     }
 
     /// Begins the unit of work in which a process migrates and claims the
     /// database; other processes that start at the same time wait.
     pub(crate) async fn begin_start(&self) -> Result<Work, sqlx::Error> {
         let mut work = self.begin().await?;
-        if let Work::Postgres(transaction) = &mut work {
+        if let Begun::Postgres(transaction) = &mut work.transaction {
             sqlx::query("SELECT pg_advisory_xact_lock($1)")
                 .bind(START_LOCK)
                 .execute(&mut **transaction)
@@ -144,29 +167,35 @@ impl Database {
     }
 
     pub(crate) async fn close(&self) {
-        match self {
-            Self::Sqlite { writer, readers } => {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
                 // The last connection to close folds the log into the database,
                 // which a connection that may not write cannot do.
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool) => pool.close().await,
         }
     }
 }
 
 impl Work {
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
+        self.faults.commit()?;
+        match self.transaction {
+            Begun::Sqlite(transaction) => transaction.commit().await,
+            Begun::Postgres(transaction) => transaction.commit().await,
         }
+    }
+
+    /// For [`within!`].
+    pub(crate) fn parts(&mut self) -> (&FaultsOfWork, &mut Begun) {
+        (&self.faults, &mut self.transaction)
     }
 
     /// Wakes the other processes once this work commits. On SQLite they poll.
     pub(crate) async fn notify(&mut self, topic: &str) -> Result<(), sqlx::Error> {
-        if let Self::Postgres(transaction) = self {
+        if let Begun::Postgres(transaction) = &mut self.transaction {
             sqlx::query("SELECT pg_notify($1, $2)")
                 .bind(NOTIFY_CHANNEL)
                 .bind(topic)

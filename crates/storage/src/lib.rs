@@ -19,7 +19,13 @@ mod changes;
 mod connections;
 mod database;
 mod error;
+#[cfg(any(test, feature = "faults"))]
+mod faults;
+#[cfg(not(any(test, feature = "faults")))]
+#[path = "no_faults.rs"]
+mod faults;
 mod journal;
+mod kept_identities;
 mod key_file;
 mod keys;
 mod migration;
@@ -41,7 +47,10 @@ pub use browser_sessions::{BrowserSessions, IssuerSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};
+#[cfg(any(test, feature = "faults"))]
+pub use faults::{Faults, Seen};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
+pub use kept_identities::{KeptIdentities, KeptIdentity};
 pub use keys::Keys;
 pub use sign_in_links::{LinkFor, SignInLinks};
 pub use store::{Location, Store, StoreOptions, VaultKey};

@@ -4,7 +4,7 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqlStr};
 
-use crate::database::{Work, within};
+use crate::database::{Begun, Work};
 
 /// One step, in both databases.
 struct Step {
@@ -30,18 +30,23 @@ const STEPS: &[Step] = &[
     step!(2, "0002_people"),
     step!(3, "0003_authorization_server"),
     step!(4, "0004_connections"),
+    step!(5, "0005_identities"),
+    step!(8, "0008_client_secrets"),
 ];
 
 /// Brings the schema up to date within `work`, which nobody else can enter.
 pub(crate) async fn migrate(work: &mut Work) -> Result<(), MigrateError> {
     let migrator = migrator(work);
-    within!(work, connection => migrator.run(connection).await)
+    match &mut work.transaction {
+        Begun::Sqlite(transaction) => migrator.run(&mut **transaction).await,
+        Begun::Postgres(transaction) => migrator.run(&mut **transaction).await,
+    }
 }
 
 fn migrator(work: &Work) -> Migrator {
-    let sql = |step: &Step| match work {
-        Work::Sqlite(_) => step.sqlite,
-        Work::Postgres(_) => step.postgres,
+    let sql = |step: &Step| match work.transaction {
+        Begun::Sqlite(_) => step.sqlite,
+        Begun::Postgres(_) => step.postgres,
     };
     let migrations = STEPS.iter().map(|step| migration(step, sql(step).into_sql_str())).collect();
     let mut migrator = Migrator::with_migrations(migrations);

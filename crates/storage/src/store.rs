@@ -18,6 +18,7 @@ use crate::changes::{Changes, Watcher};
 use crate::connections::Connections;
 use crate::database::{Database, Work, within};
 use crate::error::{OpenError, StoreError};
+use crate::kept_identities::KeptIdentities;
 use crate::keys::Keys;
 use crate::sign_in_links::SignInLinks;
 use crate::teams::Teams;
@@ -87,6 +88,7 @@ impl Store {
                 return Err(error);
             }
         };
+        let vault = vault.failing_with(database.faults.clone());
         Ok(Arc::new(Self { watcher: Watcher::default(), database, vault }))
     }
 
@@ -133,6 +135,11 @@ impl Store {
     /// Who is signed in, in which browser.
     pub fn browser_sessions(&self) -> BrowserSessions<'_> {
         BrowserSessions::new(&self.database, &self.watcher)
+    }
+
+    /// What identity providers gave for people.
+    pub fn kept_identities(&self) -> KeptIdentities<'_> {
+        KeptIdentities::new(&self.database, &self.watcher)
     }
 
     /// Teams of users.
@@ -213,6 +220,12 @@ impl Store {
     /// asked afterwards is an error.
     pub async fn close(&self) {
         self.database.close().await;
+    }
+
+    /// What shall fail, for tests.
+    #[cfg(any(test, feature = "faults"))]
+    pub fn faults(&self) -> &crate::faults::Faults {
+        &self.database.faults
     }
 
     #[cfg(test)]

@@ -37,7 +37,9 @@ impl<'a> UpstreamFlows<'a> {
         let on = || StoreError::on("begin a consent");
         let mut work = self.database.begin().await.map_err(on())?;
         within!(&mut work, open => {
-            sqlx::query(SWEEP).bind(now.as_micros()).execute(&mut *open).await.map_err(on())?;
+            sqlx::query(SWEEP).bind(now.as_micros()).execute(open).await.map_err(on())?;
+        });
+        within!(&mut work, open => {
             sqlx::query(INSERT)
                 .bind(hash.as_slice())
                 .bind(sealed)

@@ -12,6 +12,8 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::faults::Faults;
+
 /// Bytes of the root key and of each sub key.
 const KEY_BYTES: usize = 32;
 const FORM: &str = "v1";
@@ -40,6 +42,7 @@ pub enum VaultError {
 pub struct Vault {
     root: Prk,
     key_id: KeyTag,
+    faults: Faults,
 }
 
 /// Seals and opens for one purpose; keeps the derived key.
@@ -48,6 +51,7 @@ pub struct Sealer {
     key: RandomizedNonceKey,
     key_id: KeyTag,
     purpose: Box<str>,
+    faults: Faults,
 }
 
 /// Something sealed. Its text form, `v1.<key id>.<base64url>`, is what is stored.
@@ -75,7 +79,7 @@ impl Vault {
         let root = Salt::new(HKDF_SHA256, b"trunkline root key").extract(&key);
         let mut tag = [0; 8];
         derive(&root, "trunkline key id", "", &mut tag).map_err(|_| KeyFault)?;
-        Ok(Self { root, key_id: KeyTag(u64::from_be_bytes(tag)) })
+        Ok(Self { root, key_id: KeyTag(u64::from_be_bytes(tag)), faults: Faults::default() })
     }
 
     /// The text of a new random root key.
@@ -83,6 +87,12 @@ impl Vault {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| VaultError::Refused)?;
         Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(key.as_slice())))
+    }
+
+    /// From here on it fails where `faults` says so.
+    pub(crate) fn failing_with(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
     }
 
     /// Names the root key without telling it.
@@ -99,7 +109,7 @@ impl Vault {
         derive(&self.root, "trunkline vault v1|", purpose, key.as_mut_slice())?;
         let key =
             RandomizedNonceKey::new(&AES_256_GCM_SIV, key.as_slice()).map_err(|_| VaultError::Refused)?;
-        Ok(Sealer { key, key_id: self.key_id, purpose: purpose.into() })
+        Ok(Sealer { key, key_id: self.key_id, purpose: purpose.into(), faults: self.faults.clone() })
     }
 
     /// Seals `plaintext` for `purpose` (such as `upstream-token`), bound to
@@ -138,6 +148,7 @@ impl Sealer {
     /// # Errors
     /// [`VaultError::Refused`] when the cryptographic library fails.
     pub fn seal(&self, associated: &str, plaintext: &[u8]) -> Result<Sealed, VaultError> {
+        self.faults.sealing()?;
         let mut body = plaintext.to_vec();
         let nonce = self
             .key
@@ -154,6 +165,7 @@ impl Sealer {
     /// # Errors
     /// [`VaultError::OtherKey`] or [`VaultError::Broken`].
     pub fn open(&self, associated: &str, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.faults.opening()?;
         if sealed.key_id != self.key_id {
             return Err(VaultError::OtherKey {
                 sealed_with: sealed.key_id.to_string(),

@@ -49,7 +49,7 @@ async fn a_page_of_another_site_and_one_that_brings_a_cookie_read_nothing() -> R
         let answer = answer.expect_status(403)?;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
     }
-    for path in ["/oauth/authorize", "/oauth/device", "/login", "/account", "/api/v1/hub"] {
+    for path in ["/oauth/authorize", "/device", "/login", "/account", "/api/v1/hub"] {
         let answer = stage.at(path).get(&[INSPECTOR]).await?;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
     }

@@ -14,6 +14,7 @@ use thiserror::Error;
 use trunkline_model::Timestamp;
 
 use super::AuthorizationServer;
+use crate::unambiguous::Unambiguous;
 
 /// Signatures alone: no shared secret can be among them.
 const ALGORITHMS: [Algorithm; 5] =
@@ -72,8 +73,10 @@ pub(super) fn verify<T: DeserializeOwned + Clone>(
         validation.validate_nbf = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        if let Ok(data) = jsonwebtoken::decode::<T>(token, &decoding, &validation) {
-            return Ok(data.claims);
+        if let Ok(data) = jsonwebtoken::decode::<Unambiguous>(token, &decoding, &validation)
+            && let Ok(claims) = serde_json::from_value(data.claims.0)
+        {
+            return Ok(claims);
         }
     }
     Err(if tried { JwtFault::Signature } else { JwtFault::Key })

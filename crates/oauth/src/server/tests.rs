@@ -143,8 +143,12 @@ impl Fixture {
     }
 
     fn sign(&self, header: &Value, claims: &Value) -> String {
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(header), part(claims));
+        self.sign_text(header, &claims.to_string())
+    }
+
+    fn sign_text(&self, header: &Value, claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", part(&header.to_string()), part(claims));
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
         format!("{signed}.{signature}")
     }
@@ -267,6 +271,9 @@ async fn an_assertion_with_another_header_or_key_is_refused() {
         let (status, body) = fixture.present(&fixture.sign(&header, &fixture.claims())).await;
         assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")), "{header}");
     }
+    let header = json!({ "typ": "oauth-id-jag+jwt", "alg": "EdDSA", "kid": "k" });
+    let twice = fixture.claims().to_string().replacen('{', r#"{"email":"eve@example.org","#, 1);
+    assert_eq!(fixture.present(&fixture.sign_text(&header, &twice)).await.0, 400, "a claim stands twice");
     let good = fixture.assertion(&fixture.claims());
     let (signed, _) = good.rsplit_once('.').expect("parts");
     for bad in [signed.to_owned(), format!("{signed}."), format!("{signed}.AAAA"), "x".repeat(20_000)] {
@@ -316,7 +323,7 @@ async fn without_its_database_no_endpoint_gives_anything_or_takes_anything_away(
         ("/oauth/token", vec![("grant_type", device), ("device_code", "x")]),
         ("/oauth/revoke", vec![("token", refresh.as_str())]),
         ("/oauth/introspect", vec![("token", refresh.as_str())]),
-        ("/oauth/device_authorization", vec![]),
+        ("/oauth/device", vec![]),
     ] {
         let (status, body) = fixture.post(path, "desk", &fields).await;
         assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")), "{path} {fields:?}");

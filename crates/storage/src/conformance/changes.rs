@@ -4,7 +4,7 @@ use trunkline_model::{KeyId, Timestamp};
 use uuid::Uuid;
 
 use super::{on_both, postgres, store_at};
-use crate::database::Database;
+use crate::database::Pools;
 use crate::{Location, Topic};
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_lost_listener_catches_up() {
     let (seen, _) = tokio::join!(hub.changes().wait_past(0), cli.changes().announce(Topic::Keys));
     assert_eq!(seen, 1);
 
-    let Database::Postgres(pool) = cli.database() else { unreachable!() };
+    let Pools::Postgres(pool) = &cli.database().pools else { unreachable!() };
     let cut =
         sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'");
     let cut = cut.execute(pool).await.unwrap().rows_affected();

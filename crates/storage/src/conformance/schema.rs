@@ -7,10 +7,10 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _, Statement as _};
 use tempfile::TempDir;
 
 use super::{on_both, postgres, sqlite_in, store_at};
-use crate::database::{Database, reading};
+use crate::database::{Pools, reading};
 use crate::{
-    Store, audit, authorization, browser_sessions, changes, connections, keys, sign_in_links, store, teams,
-    upstream_clients, upstream_flows, users,
+    Store, audit, authorization, browser_sessions, changes, connections, kept_identities, keys,
+    sign_in_links, store, teams, upstream_clients, upstream_flows, users,
 };
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
@@ -19,6 +19,7 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,
         connections::STATEMENTS,
+        kept_identities::STATEMENTS,
         keys::STATEMENTS,
         sign_in_links::STATEMENTS,
         store::STATEMENTS,
@@ -71,13 +72,13 @@ async fn both_schemas_have_the_same_columns() {
 }
 
 async fn columns(store: &Store) -> Vec<Column> {
-    let mut columns: Vec<Column> = match store.database() {
-        Database::Sqlite { readers, .. } => {
+    let mut columns: Vec<Column> = match &store.database().pools {
+        Pools::Sqlite { readers, .. } => {
             let sql = "SELECT t.name, c.name, c.type, c.\"notnull\" FROM sqlite_master t \
                        JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE '\\_%' ESCAPE '\\'";
             sqlx::query_as(sql).fetch_all(readers).await.unwrap()
         }
-        Database::Postgres(pool) => {
+        Pools::Postgres(pool) => {
             let sql = "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO' \
                        FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%'";
             let columns: Vec<Column> = sqlx::query_as(sql).fetch_all(pool).await.unwrap();
@@ -99,8 +100,8 @@ async fn columns(store: &Store) -> Vec<Column> {
 
 /// The columns of every primary key and unique index, each as `table: a, b`.
 async fn unique_columns(store: &Store) -> Vec<String> {
-    let mut found: Vec<String> = match store.database() {
-        Database::Sqlite { readers, .. } => {
+    let mut found: Vec<String> = match &store.database().pools {
+        Pools::Sqlite { readers, .. } => {
             let sql = "SELECT t.name || ': ' || group_concat(c.name, ', ') FROM sqlite_master t \
                        JOIN pragma_index_list(t.name) i JOIN pragma_index_info(i.name) c \
                        WHERE t.type = 'table' AND i.\"unique\" AND t.name NOT LIKE '\\_%' ESCAPE '\\' \
@@ -110,7 +111,7 @@ async fn unique_columns(store: &Store) -> Vec<String> {
             indexes.push("change_counter: id".into());
             indexes
         }
-        Database::Postgres(pool) => {
+        Pools::Postgres(pool) => {
             let sql = "SELECT tc.table_name || ': ' || string_agg(kc.column_name, ', ' ORDER BY kc.ordinal_position) \
                        FROM information_schema.table_constraints tc \
                        JOIN information_schema.key_column_usage kc USING (constraint_schema, constraint_name) \

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use trunkline_model::Secret;
 use trunkline_web::Outbound;
 use url::{Url, form_urlencoded};
@@ -14,12 +14,16 @@ use url::{Url, form_urlencoded};
 use super::metadata::Metadata;
 use super::settings::IssuerSettings;
 use super::{Claims, OidcError};
+use crate::unambiguous::Unambiguous;
 
 /// What the token endpoint gives. Debug shows nothing of it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tokens {
     pub(super) id_token: Secret,
     access_token: Secret,
+    /// Where offline access was granted.
+    #[serde(default)]
+    pub(super) refresh_token: Option<Secret>,
 }
 
 /// What a code is exchanged with.
@@ -100,8 +104,10 @@ pub(super) async fn add_userinfo(
     if answer.status() != StatusCode::OK {
         return Err(OidcError::Away(format!("userinfo answered {}", answer.status())));
     }
-    let userinfo: Map<String, Value> = serde_json::from_slice(answer.body())
-        .map_err(|_| OidcError::Exchange("userinfo that cannot be read".to_owned()))?;
+    let userinfo: Option<Unambiguous> = serde_json::from_slice(answer.body()).ok();
+    let userinfo = userinfo
+        .and_then(Unambiguous::members)
+        .ok_or_else(|| OidcError::Exchange("userinfo that cannot be read".to_owned()))?;
     // Section 5.3.2: or it is somebody else's.
     if userinfo.get("sub").and_then(Value::as_str) != claims.text("sub") {
         return Err(OidcError::Token("userinfo is about somebody else"));

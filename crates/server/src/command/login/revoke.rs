@@ -1,17 +1,19 @@
 //! `trunkline login revoke`.
 
-use serde::Serialize;
-use trunkline_model::{Clock as _, SessionId, SystemClock};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use trunkline_model::SessionId;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
+use super::list::Sessions;
+use crate::api::Api;
 use crate::command::named::user_named;
 use crate::output::{Outcome, Output, counted};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Revoked {
     /// How many sessions this command ended.
-    ended: u64,
+    ended: usize,
 }
 
 pub(super) async fn run(
@@ -20,22 +22,26 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let now = SystemClock.now();
-    let sessions = store.browser_sessions();
-    let ended = match (id, user) {
-        (Some(id), _) => u64::from(sessions.revoke(id, now).await?),
-        (None, Some(user)) => sessions.revoke_all_of(user_named(&store, user).await?.id, now).await?,
-        (None, None) => 0,
-    };
-    store.close().await;
+    let ended = hub.with_api(async |api| end(id, user, api).await).await?;
     if ended == 0 {
         output.error("there is no such session, or it has ended before");
         return Ok(Outcome::Negative);
     }
-    announce_change(&hub.data(), output).await;
-    let count = usize::try_from(ended).unwrap_or(usize::MAX);
-    output.result(format_args!("{} ended", counted(count, "session")), &Revoked { ended });
+    output.result(format_args!("{} ended", counted(ended, "session")), &Revoked { ended });
     Ok(Outcome::Done)
+}
+
+async fn end(id: Option<SessionId>, user: Option<&str>, api: &Api) -> anyhow::Result<usize> {
+    if let Some(user) = user {
+        let id = user_named(api, user).await?.id;
+        let Revoked { ended } = api.ask(Method::DELETE, &format!("/api/v1/users/{id}/sessions"), &()).await?;
+        return Ok(ended);
+    }
+    let Some(id) = id.map(|id| id.to_string()) else { return Ok(0) };
+    let Sessions { sessions } = api.get("/api/v1/sessions").await?;
+    if !sessions.iter().any(|session| session.id == id) {
+        return Ok(0);
+    }
+    api.tell(Method::DELETE, &format!("/api/v1/sessions/{id}"), &()).await?;
+    Ok(1)
 }
