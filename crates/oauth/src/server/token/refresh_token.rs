@@ -41,7 +41,7 @@ impl AuthorizationServer {
         let asked = form.get("scope").unwrap_or(&grant.scope);
         let narrowed = scope::narrowed(asked, &grant.scope, &own).ok_or(TokenError::Scope)?;
         if let Some(resource) = form.get("resource")
-            && resource != self.tokens.audience(&grant.profile)
+            && !self.is_endpoint(resource, &grant.profile)
         {
             return Err(TokenError::Target);
         }
