@@ -62,13 +62,12 @@ const NEW_KEY: Option<&str> = Some(r#"{"profile":"team","name":"mine"}"#);
 const NEW_CLIENT: Option<&str> = Some(r#"{"id":"NEW","redirect_uris":["https://app.example/back"]}"#);
 
 #[rustfmt::skip]
-const ROWS: [Row; 38] = [
+const ROWS: [Row; 42] = [
     row("GET", "/api/v1/hub", Thing::None, None, READ),
     row("GET", "/api/v1/servers", Thing::None, None, READ),
     row("GET", "/api/v1/servers/{name}/logs", Thing::None, None, [403, 403, 200, 200]),
     row("GET", "/api/v1/profiles", Thing::None, None, READ),
     row("GET", "/api/v1/profiles/{name}/tools", Thing::None, None, READ),
-    row("POST", "/api/v1/changes", Thing::None, None, ADMINISTER),
     row("POST", "/api/v1/audit/flush", Thing::None, None, OPERATE),
     row("GET", "/api/v1/connections", Thing::None, None, OWN),
     row("POST", "/api/v1/connections/{server}/connect", Thing::None, None, ABSENT),
@@ -85,6 +84,10 @@ const ROWS: [Row; 38] = [
     row("PATCH", "/api/v1/users/{id}", Thing::User, Some(r#"{"name":"Other"}"#), [403, 403, 403, 200]),
     row("DELETE", "/api/v1/users/{id}", Thing::User, None, ADMINISTER),
     row("POST", "/api/v1/users/{id}/link", Thing::User, None, [403, 403, 403, 201]),
+    row("POST", "/api/v1/users/{id}/reset", Thing::User, None, [403, 403, 403, 201]),
+    row("POST", "/api/v1/scim-token", Thing::None, None, [403, 403, 403, 201]),
+    row("DELETE", "/api/v1/scim-token", Thing::None, None, ADMINISTER),
+    row("DELETE", "/api/v1/users/{id}/sessions", Thing::User, None, [403, 403, 403, 200]),
     row("GET", "/api/v1/teams", Thing::None, None, READ),
     row("POST", "/api/v1/teams", Thing::None, NEW_TEAM, [403, 403, 403, 201]),
     row("DELETE", "/api/v1/teams/{id}", Thing::Team, None, ADMINISTER),
@@ -101,6 +104,8 @@ const ROWS: [Row; 38] = [
     row("GET", "/api/v1/clients/{id}", Thing::Client, None, READ),
     row("PATCH", "/api/v1/clients/{id}", Thing::Client, Some(r#"{"blocked":true}"#), [403, 403, 200, 200]),
     row("DELETE", "/api/v1/clients/{id}", Thing::Client, None, OPERATE),
+    // The client of the matrix is public.
+    row("POST", "/api/v1/client-secrets/{id}", Thing::Client, Some("{}"), [403, 403, 404, 404]),
 ];
 
 #[rustfmt::skip]
@@ -165,7 +170,7 @@ impl Stage {
                 people::signed_in(&self.hub, &name, "member").await?;
                 let sessions = self.json(&["login", "list"]).await?;
                 let sessions = sessions["sessions"].as_array().context("no list")?;
-                let session = sessions.iter().find(|session| session["user"] == name.as_str());
+                let session = sessions.iter().find(|session| session["login"] == name.as_str());
                 vec![session.context("no session")?["id"].as_str().context("no id")?.to_owned()]
             }
             Thing::Client => {

@@ -68,6 +68,8 @@ mod tasks;
 #[cfg(test)]
 mod upstream_connections;
 #[cfg(test)]
+mod upstream_identity;
+#[cfg(test)]
 mod upstream_oauth;
 #[cfg(test)]
 mod upstream_rust;

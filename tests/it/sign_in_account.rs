@@ -63,7 +63,7 @@ async fn nobody_ends_a_session_or_key_of_somebody_else() -> Result<()> {
     let (mut ann, _) = signed_in(&hub, "ann").await?;
     let (eve, page) = signed_in(&hub, "eve").await?;
     let sessions: serde_json::Value = serde_json::from_str(&hub.cli(&["login", "list", "--json"]).await?)?;
-    let session = sessions["sessions"].as_array().context("a list")?.iter().find(|one| one["user"] == "ann");
+    let session = sessions["sessions"].as_array().context("a list")?.iter().find(|one| one["login"] == "ann");
     let session = session.context("a session")?["id"].as_str().context("an id")?;
     let token = page.form("/logout")?.value("form_token").context("a token")?.to_owned();
     let cookies = eve.cookie_header(&hub.base().parse()?);

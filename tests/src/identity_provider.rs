@@ -34,6 +34,18 @@ impl IdentityProvider {
         people: &Value,
         in_id_token: bool,
     ) -> Result<Self> {
+        Self::start_with(packages, port, hub, people, in_id_token, &[]).await
+    }
+
+    /// As [`start`](Self::start), with more in its environment.
+    pub async fn start_with(
+        packages: &Packages,
+        port: u16,
+        hub: &str,
+        people: &Value,
+        in_id_token: bool,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/scripts/identity_provider.mjs");
         // A module finds its packages from where it stands.
         let folder = tempfile::tempdir()?;
@@ -44,6 +56,7 @@ impl IdentityProvider {
         command.arg(copy).args([&port.to_string(), CLIENT_ID, hub]);
         command.env("CLAIMS", people.to_string());
         command.env("CLAIMS_IN_ID_TOKEN", if in_id_token { "1" } else { "0" });
+        command.envs(more.iter().copied());
         let mut process = Process::start(command)?;
         process.line(START, |line| line.contains("issuer http")).await?;
         Ok(Self { process, issuer: format!("http://127.0.0.1:{port}"), _folder: folder })
@@ -61,6 +74,14 @@ impl IdentityProvider {
     /// Signs with another key from here on.
     pub async fn replace_keys(&self) -> Result<()> {
         let endpoint = Endpoint::new(&format!("{}/keys", self.issuer));
+        endpoint.post(String::new(), &[]).await?.expect_status(200)?;
+        Ok(())
+    }
+
+    /// From here on it knows nobody of this name, or again.
+    pub async fn knows(&self, account: &str, knows: bool) -> Result<()> {
+        let path = if knows { "found" } else { "lost" };
+        let endpoint = Endpoint::new(&format!("{}/{path}/{account}", self.issuer));
         endpoint.post(String::new(), &[]).await?.expect_status(200)?;
         Ok(())
     }

@@ -37,6 +37,9 @@ fn auth_for(scenario: &str, context: &Value) -> Value {
             client[name] = context[name].clone();
         }
     }
+    if context["private_key_pem"].is_string() {
+        client["client_key"] = context["private_key_pem"].clone();
+    }
     if scenario.contains("enterprise-managed-authorization") {
         client["idp"] = json!({
             "token_endpoint": context["idp_token_endpoint"],

@@ -5,11 +5,15 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use trunkline_model::{ClientKind, OauthClient, Timestamp, UserId, UserKind};
+use trunkline_oauth::keys::Form;
 use trunkline_oauth::server::{NewClient, create_client};
+use trunkline_storage::StoreError;
 
 use crate::body::Body;
 use crate::failure::{conflict, no_such, unavailable, unfit};
+use crate::rotation::Rotation;
 use crate::route::Route;
 use crate::{Admin, Needs};
 
@@ -26,6 +30,12 @@ pub(crate) fn routes() -> Vec<Route> {
             "Delete a client and what it was granted",
             delete,
         ),
+        Route::post(
+            "/api/v1/client-secrets/{*id}",
+            Needs::Operate,
+            "Give a client another secret; the one before stays good for a while",
+            rotate,
+        ),
     ]
 }
 
@@ -40,18 +50,42 @@ struct Shown {
     name: String,
     kind: ClientKind,
     confidential: bool,
+    /// When its secret was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_at: Option<String>,
     registered_from: String,
     created_at: String,
     used_at: Option<String>,
     blocked_at: Option<String>,
 }
 
+/// One client, with what lists have no room for.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    client: Shown,
+    /// What the client says of itself (RFC 7591 section 2).
+    metadata: Value,
+    /// Grants that are live.
+    live_grants: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct Made {
     id: String,
+    name: String,
     /// Shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rotated {
+    id: String,
+    /// Shown this once.
+    secret: String,
+    /// Until then the secret before it is good.
+    previous_until: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +118,7 @@ impl From<OauthClient> for Shown {
             name: client.name,
             kind: client.kind,
             confidential: client.secret_hash.is_some(),
+            secret_at: client.secret_hash.map(|_| client.secret_at.unwrap_or(client.created_at).to_string()),
             registered_from: client.registered_from,
             created_at: client.created_at.to_string(),
             used_at: client.used_at.as_ref().map(Timestamp::to_string),
@@ -102,11 +137,21 @@ async fn list(State(admin): State<Admin>) -> Response {
 }
 
 async fn show(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
-    match admin.store.clients().find(&id).await {
-        Ok(Some(client)) => Json(Shown::from(client)).into_response(),
+    match whole(&admin, &id).await {
+        Ok(Some(client)) => Json(client).into_response(),
         Ok(None) => no_such("client", &id),
         Err(error) => unavailable(&error),
     }
+}
+
+async fn whole(admin: &Admin, id: &str) -> Result<Option<Whole>, StoreError> {
+    let Some(client) = admin.store.clients().find(id).await? else { return Ok(None) };
+    let (now, grants) = (admin.clock.now(), admin.store.grants().list().await?);
+    Ok(Some(Whole {
+        metadata: serde_json::from_str(&client.metadata).unwrap_or_default(),
+        live_grants: grants.iter().filter(|grant| grant.client == id && grant.is_live(now)).count(),
+        client: client.into(),
+    }))
 }
 
 async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
@@ -132,7 +177,7 @@ async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
     match admin.store.clients().insert(&client).await {
         Ok(true) => {
             let secret = secret.map(|secret| secret.expose().to_owned());
-            (StatusCode::CREATED, Json(Made { id: client.id, secret })).into_response()
+            (StatusCode::CREATED, Json(Made { id: client.id, name: client.name, secret })).into_response()
         }
         Ok(false) => conflict(format!("there is a client {:?} already", client.id)),
         Err(error) => unavailable(&error),
@@ -153,6 +198,27 @@ async fn block(State(admin): State<Admin>, Path(id): Path<String>, Body(wanted):
     }
     admin.take_over().await;
     show(State(admin), Path(id)).await
+}
+
+async fn rotate(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    Body(rotation): Body<Rotation>,
+) -> Response {
+    let now = admin.clock.now();
+    let until = match rotation.previous_until(now) {
+        Ok(until) => until,
+        Err(answer) => return *answer,
+    };
+    let minted = Form::CLIENT_SECRET.mint(&mut rand::rng());
+    match admin.store.clients().rotate_secret(&id, minted.hash, until, now).await {
+        Ok(true) => {
+            let secret = minted.key.expose().to_owned();
+            Json(Rotated { id, secret, previous_until: until.to_string() }).into_response()
+        }
+        Ok(false) => no_such("live client with a secret", &id),
+        Err(error) => unavailable(&error),
+    }
 }
 
 async fn delete(State(admin): State<Admin>, Path(id): Path<String>) -> Response {

@@ -112,6 +112,9 @@ fn refused(error: &FlowError) -> Response {
         FlowError::NoSuchServer(_) => {
             Problem::new(StatusCode::NOT_FOUND, "Not found").detail(error.to_string()).into_response()
         }
+        FlowError::BySignIn { .. } => {
+            Problem::new(StatusCode::FORBIDDEN, "Not for others").detail(error.to_string()).into_response()
+        }
         FlowError::Store(error) => unavailable(error),
         FlowError::Discovery(_)
         | FlowError::Unfit(_)

@@ -28,6 +28,8 @@ struct Grants {
 struct Shown {
     id: String,
     user: String,
+    /// What the user signs in with.
+    login: String,
     client: String,
     profile: ProfileName,
     scope: String,
@@ -51,6 +53,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
         live: grant.is_live(now),
         id: grant.id.to_string(),
         user: grant.user.to_string(),
+        login: admin.login_of(grant.user),
         client: grant.client,
         profile: grant.profile,
         scope: grant.scope,

@@ -12,13 +12,10 @@ use trunkline_oauth::keys::{self, NewKey};
 
 use crate::body::Body;
 use crate::failure::{forbidden, no_such, unavailable, unfit};
+use crate::rotation::Rotation;
 use crate::route::Route;
 use crate::{Actor, Admin, Needs};
 
-/// How long a rotated key's secret before goes on when nobody says.
-const GRACE: Duration = Duration::from_hours(24);
-/// The longest grace.
-const LONGEST_GRACE: Duration = Duration::from_hours(24 * 30);
 /// The longest name, in characters.
 const LONGEST: usize = 100;
 
@@ -50,6 +47,9 @@ struct Shown {
     live: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<KeyOwner>,
+    /// What the owner is called: a sign-in name, or `team:` and a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_name: Option<String>,
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
@@ -57,10 +57,23 @@ struct Shown {
 }
 
 #[derive(Debug, Serialize)]
-struct Secret {
+struct Made {
+    id: String,
+    name: String,
+    profile: ProfileName,
+    /// Shown this once.
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rotated {
     id: String,
     /// Shown this once.
     key: String,
+    /// Until then the secret before it is good.
+    previous_until: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,13 +85,6 @@ struct New {
     owner: Option<String>,
     /// How long it is good, in seconds; for ever when absent.
     lifetime_seconds: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Rotation {
-    /// How long the secret before goes on, in seconds.
-    grace_seconds: Option<u64>,
 }
 
 fn is_own(actor: &Actor, key: &ApiKey) -> bool {
@@ -96,6 +102,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
         id: key.id.to_string(),
         hint: key.hint,
         owner: key.owner,
+        owner_name: key.owner.map(|owner| name_of(&admin, owner)),
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.as_ref().map(Timestamp::to_string),
         revoked_at: key.revoked_at.as_ref().map(Timestamp::to_string),
@@ -129,8 +136,24 @@ async fn create(State(admin): State<Admin>, actor: Actor, Body(new): Body<New>) 
         return unavailable(&error);
     }
     admin.take_over().await;
-    let made = Secret { id: key.id.to_string(), key: secret.expose().to_owned() };
+    let made = Made {
+        id: key.id.to_string(),
+        key: secret.expose().to_owned(),
+        expires_at: key.expires_at.as_ref().map(Timestamp::to_string),
+        name: key.name,
+        profile: key.profile,
+    };
     (StatusCode::CREATED, Json(made)).into_response()
+}
+
+fn name_of(admin: &Admin, owner: KeyOwner) -> String {
+    match owner {
+        KeyOwner::User(id) => admin.login_of(id),
+        KeyOwner::Team(id) => {
+            let team = admin.people.team(id);
+            format!("team:{}", team.map_or_else(|| id.to_string(), |team| team.name.clone()))
+        }
+    }
 }
 
 /// Whose key it will be.
@@ -183,20 +206,24 @@ async fn rotate(
     actor: Actor,
     Body(rotation): Body<Rotation>,
 ) -> Response {
-    let grace = rotation.grace_seconds.map_or(GRACE, Duration::from_secs);
-    if grace > LONGEST_GRACE {
-        return unfit(format!("the grace is at most {} seconds", LONGEST_GRACE.as_secs()));
-    }
+    let until = match rotation.previous_until(admin.clock.now()) {
+        Ok(until) => until,
+        Err(answer) => return *answer,
+    };
     let key = match changeable(&admin, &actor, &id).await {
         Ok(key) => key,
         Err(answer) => return answer,
     };
     let minted = keys::mint(&mut rand::rng());
-    let until = admin.clock.now().plus(grace);
     match admin.store.keys().rotate(key, minted.hash, &minted.hint, until).await {
         Ok(true) => {
             admin.take_over().await;
-            Json(Secret { id: key.to_string(), key: minted.key.expose().to_owned() }).into_response()
+            let rotated = Rotated {
+                id: key.to_string(),
+                key: minted.key.expose().to_owned(),
+                previous_until: until.to_string(),
+            };
+            Json(rotated).into_response()
         }
         Ok(false) => no_such("live key", &id),
         Err(error) => unavailable(&error),

@@ -8,15 +8,16 @@
 mod access;
 mod audit;
 mod body;
-mod changes;
 mod clients;
 mod connections;
+mod directory;
 mod failure;
 mod grants;
 mod hub;
 mod keys;
 mod openapi;
 mod profiles;
+mod rotation;
 mod route;
 mod servers;
 mod sessions;
@@ -30,7 +31,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use trunkline_mcp_hub::Hub;
-use trunkline_model::Clock;
+use trunkline_model::{Clock, UserId};
 use trunkline_oauth::client::Connections;
 use trunkline_oauth::login::Sessions;
 use trunkline_oauth::{People, Resource};
@@ -71,6 +72,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(sessions::routes());
     routes.extend(clients::routes());
     routes.extend(grants::routes());
+    routes.extend(directory::routes());
     routes
 }
 
@@ -79,12 +81,6 @@ fn hub_routes() -> Vec<Route> {
         Route::get("/api/v1/hub", Needs::Read, "The hub itself", hub::show),
         Route::get("/api/v1/profiles", Needs::Read, "The profiles", profiles::list),
         Route::get("/api/v1/profiles/{name}/tools", Needs::Read, "The tools of a profile", profiles::tools),
-        Route::post(
-            "/api/v1/changes",
-            Needs::Administer,
-            "Take over what another process changed",
-            changes::take_over,
-        ),
         Route::post(
             "/api/v1/audit/flush",
             Needs::Operate,
@@ -95,6 +91,11 @@ fn hub_routes() -> Vec<Route> {
 }
 
 impl Admin {
+    /// What a user signs in with; the id of one who is there no more.
+    fn login_of(&self, user: UserId) -> String {
+        self.people.user(user).map_or_else(|| user.to_string(), |user| user.login.clone())
+    }
+
     /// Makes a change that was just stored count in this process at once.
     async fn take_over(&self) {
         if let Err(error) = self.resource.catch_up().await {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 use trunkline_model::{BrowserSession, Role};
 
-use crate::failure::{no_such, unavailable};
+use crate::failure::{forbidden, no_such, unavailable};
 use crate::route::Route;
 use crate::{Actor, Admin, Needs};
 
@@ -20,6 +20,12 @@ pub(crate) fn routes() -> Vec<Route> {
             list,
         ),
         Route::delete("/api/v1/sessions/{id}", Needs::SignedIn, "End a session", end),
+        Route::delete(
+            "/api/v1/users/{id}/sessions",
+            Needs::Administer,
+            "End every session of a user, and forget what identity providers gave for them",
+            end_all,
+        ),
     ]
 }
 
@@ -32,11 +38,19 @@ struct Sessions {
 struct Shown {
     id: String,
     user: String,
+    /// What the user signs in with.
+    login: String,
     method: String,
     user_agent: String,
     created_at: String,
     seen_at: String,
     expires_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Ended {
+    /// How many sessions there were.
+    ended: u64,
 }
 
 async fn live(admin: &Admin) -> Result<Vec<BrowserSession>, Response> {
@@ -54,6 +68,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
     let sessions = visible.map(|session| Shown {
         id: session.id.to_string(),
         user: session.user.to_string(),
+        login: admin.login_of(session.user),
         created_at: session.created_at.to_string(),
         seen_at: session.seen_at.to_string(),
         expires_at: session.expires_at.to_string(),
@@ -76,6 +91,21 @@ async fn end(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -
         Ok(_) => {
             admin.take_over().await;
             StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn end_all(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
+    let user = id.parse().ok().and_then(|id| admin.people.user(id));
+    let Some(user) = user else { return no_such("user", &id) };
+    if user.role > actor.role() {
+        return forbidden("that takes a higher role");
+    }
+    match admin.store.browser_sessions().revoke_all_of(user.id, admin.clock.now()).await {
+        Ok(ended) => {
+            admin.take_over().await;
+            Json(Ended { ended }).into_response()
         }
         Err(error) => unavailable(&error),
     }

@@ -41,9 +41,15 @@ struct Teams {
 struct Shown {
     id: String,
     name: String,
-    /// The ids of its users.
-    members: Vec<String>,
+    members: Vec<Member>,
     created_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Member {
+    id: String,
+    /// What the user signs in with.
+    login: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +72,9 @@ async fn all(admin: &Admin) -> Result<Vec<Shown>, StoreError> {
         .map(|team| {
             let of_team = members.iter().filter(|(known, _)| *known == team.id);
             Shown {
-                members: of_team.map(|(_, user)| user.to_string()).collect(),
+                members: of_team
+                    .map(|(_, user)| Member { id: user.to_string(), login: admin.login_of(*user) })
+                    .collect(),
                 id: team.id.to_string(),
                 name: team.name,
                 created_at: team.created_at.to_string(),

@@ -1,5 +1,7 @@
 //! `/api/v1/users`: people and service accounts.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -39,6 +41,12 @@ pub(crate) fn routes() -> Vec<Route> {
             Needs::Administer,
             "Make a link that signs a user in, once",
             link,
+        ),
+        Route::post(
+            "/api/v1/users/{id}/reset",
+            Needs::Administer,
+            "End a user's password and sessions, and make a link that signs them in, once",
+            reset,
         ),
     ]
 }
@@ -211,17 +219,45 @@ fn done(changed: Result<Changed, StoreError>, id: &str) -> Result<User, Response
     }
 }
 
-/// Whoever has the link is the user: none is made for somebody above whoever asks.
 async fn link(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
-    let Some(user) = id.parse().ok().and_then(|id| admin.people.user(id)) else {
-        return no_such("user", &id);
+    match who_may_sign_in(&admin, &actor, &id) {
+        Ok(user) => made_link(&admin, &user).await,
+        Err(answer) => *answer,
+    }
+}
+
+async fn reset(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
+    let user = match who_may_sign_in(&admin, &actor, &id) {
+        Ok(user) => user,
+        Err(answer) => return *answer,
     };
+    if let Err(error) = admin.store.users().set_password(user.id, None, admin.clock.now()).await {
+        return unavailable(&error);
+    }
+    admin.take_over().await;
+    made_link(&admin, &user).await
+}
+
+/// The user for whom a link can be made. Whoever has the link is the user:
+/// there is none for somebody above whoever asks.
+fn who_may_sign_in(admin: &Admin, actor: &Actor, id: &str) -> Result<Arc<User>, Box<Response>> {
+    let user = id.parse().ok().and_then(|id| admin.people.user(id));
+    let Some(user) = user else { return Err(Box::new(no_such("user", id))) };
     if user.role > actor.role() {
-        return forbidden("that takes a higher role");
+        return Err(Box::new(forbidden("that takes a higher role")));
     }
-    if user.kind == UserKind::Service || user.disabled_at.is_some() {
-        return conflict("nobody can sign in as this user: it is a service account or disabled");
+    match (user.kind, user.disabled_at) {
+        (UserKind::Service, _) => {
+            Err(Box::new(conflict(format!("{:?} is a service account; nobody signs in as it", user.login))))
+        }
+        (UserKind::Person, Some(_)) => {
+            Err(Box::new(conflict(format!("{:?} is disabled; enable the user first", user.login))))
+        }
+        (UserKind::Person, None) => Ok(user),
     }
+}
+
+async fn made_link(admin: &Admin, user: &User) -> Response {
     match make_link(&admin.store, &admin.public_url, user.id, admin.clock.now()).await {
         Ok(link) => (StatusCode::CREATED, Json(Link { link: link.expose().to_owned() })).into_response(),
         Err(error) => unavailable(&error),

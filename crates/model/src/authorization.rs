@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GrantId, ProfileName, Timestamp, TokenHash, UserId};
+use crate::{GrantId, PreviousSecret, ProfileName, Timestamp, TokenHash, UserId};
 
 /// How a client came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ pub struct OauthClient {
     pub metadata: String,
     /// None for a public client.
     pub secret_hash: Option<TokenHash>,
+    /// The secret before the newest one.
+    pub previous_secret: Option<PreviousSecret>,
+    /// When the newest one was made; none when that was with the client.
+    pub secret_at: Option<Timestamp>,
     /// Of the token that reads and changes the registration (RFC 7592).
     pub registration_hash: Option<TokenHash>,
     /// The service account that the client acts as with its own credentials.

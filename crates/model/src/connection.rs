@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientAuthMethod, Identity, ServerName, Timestamp};
+use crate::{ClientAuthMethod, Identity, ServerName, Timestamp, UserId};
 
 /// Whose grant a connection stands on: a person's id, or one of the hub's two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +39,11 @@ impl ConnectionOwner {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The user whose grant it is; none for the hub's own, and for callers who are no users.
+    pub fn user(&self) -> Option<UserId> {
+        self.0.starts_with("usr_").then(|| self.0.parse().ok()).flatten()
     }
 
     /// Whether it is nobody in particular.

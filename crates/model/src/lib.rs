@@ -36,5 +36,6 @@ pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride}
 pub use secret::Secret;
 pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};
 pub use server_auth::{
-    ClientAuthMethod, ConsentOf, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth, RegistrationBy, ServerAuth,
+    ClientAuthMethod, ClientKey, ConsentOf, ExchangeAt, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth,
+    RegistrationBy, ServerAuth, Subject,
 };

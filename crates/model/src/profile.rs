@@ -35,6 +35,17 @@ pub enum ProfileAuth {
     None,
 }
 
+impl ProfileAuth {
+    /// The name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oauth => "oauth",
+            Self::ApiKey => "api_key",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What a profile takes from one server and how it shows it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

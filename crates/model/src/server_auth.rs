@@ -14,7 +14,7 @@ pub enum ServerAuth {
     Bearer(Secret),
     /// The hub is an OAuth client of the server.
     OAuth(Box<OAuthAuth>),
-    /// The hub exchanges a token that it has been given for one of the server (RFC 8693).
+    /// The hub exchanges a token for one of the server (RFC 8693).
     Exchange(Box<ExchangeAuth>),
     /// The hub exchanges an identity at the organisation's identity provider for an assertion, and the
     /// assertion for a token at the server's authorization server (enterprise-managed authorization).
@@ -32,7 +32,29 @@ impl ServerAuth {
 
     /// Whether each person shows the server a token of their own.
     pub fn is_per_user(&self) -> bool {
-        matches!(self, Self::OAuth(oauth) if oauth.per == ConsentOf::User)
+        match self {
+            Self::None | Self::Bearer(_) => false,
+            Self::OAuth(oauth) => oauth.per == ConsentOf::User,
+            Self::Exchange(_) | Self::IdJag(_) => self.shows_caller_of().is_some(),
+        }
+    }
+
+    /// The sign-in provider whose ID token of the caller is exchanged; none
+    /// where tokens come from elsewhere.
+    pub fn shows_caller_of(&self) -> Option<&str> {
+        match self.exchange().map(|exchange| &exchange.subject) {
+            Some(Subject::Caller { provider }) => Some(provider),
+            Some(Subject::Given { .. }) | None => None,
+        }
+    }
+
+    /// The exchange that tokens begin with.
+    pub fn exchange(&self) -> Option<&ExchangeAuth> {
+        match self {
+            Self::Exchange(exchange) => Some(exchange),
+            Self::IdJag(jag) => Some(&jag.idp),
+            Self::None | Self::Bearer(_) | Self::OAuth(_) => None,
+        }
     }
 }
 
@@ -72,6 +94,8 @@ pub enum ClientAuthMethod {
     ClientSecretBasic,
     /// The secret in the form.
     ClientSecretPost,
+    /// An assertion signed with the client's private key (RFC 7523 section 2.2).
+    PrivateKeyJwt,
     /// A public client: the id alone.
     None,
 }
@@ -82,16 +106,26 @@ impl ClientAuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
     }
 
     /// The method with this name; none when the hub does not speak it.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None]
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None]
             .into_iter()
             .find(|method| method.as_str() == name)
     }
+}
+
+/// The private key of a client.
+#[derive(Debug, Clone)]
+pub struct ClientKey {
+    /// In PEM.
+    pub pem: Secret,
+    /// What the authorization server calls it (RFC 7515 section 4.1.4).
+    pub id: Option<String>,
 }
 
 /// A client that somebody has registered by hand.
@@ -99,6 +133,8 @@ impl ClientAuthMethod {
 pub struct GivenClient {
     pub id: String,
     pub secret: Option<Secret>,
+    /// In place of a secret.
+    pub key: Option<ClientKey>,
     /// What the authorization server is told; found out when there is none.
     pub method: Option<ClientAuthMethod>,
 }
@@ -106,12 +142,18 @@ pub struct GivenClient {
 impl GivenClient {
     /// Whether both are the same client with the same secret.
     pub fn same_as(&self, other: &Self) -> bool {
-        let secrets = match (&self.secret, &other.secret) {
+        let same = |left: Option<&Secret>, right: Option<&Secret>| match (left, right) {
             (Some(left), Some(right)) => left.same_as(right),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        self.id == other.id && self.method == other.method && secrets
+        let pem = |client: &Self| client.key.as_ref().map(|key| key.pem.clone());
+        let key_id = |client: &Self| client.key.as_ref().and_then(|key| key.id.clone());
+        self.id == other.id
+            && self.method == other.method
+            && same(self.secret.as_ref(), other.secret.as_ref())
+            && same(pem(self).as_ref(), pem(other).as_ref())
+            && key_id(self) == key_id(other)
     }
 }
 
@@ -137,25 +179,65 @@ impl OAuthAuth {
     }
 }
 
-/// A token exchange at a named endpoint (RFC 8693).
+/// Where tokens are exchanged, and as which client.
+#[derive(Debug, Clone)]
+pub enum ExchangeAt {
+    Endpoint {
+        token_endpoint: String,
+        client: GivenClient,
+    },
+    /// At a sign-in provider of this name, as the client that the hub is there.
+    Provider(String),
+}
+
+impl ExchangeAt {
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Endpoint { token_endpoint, client },
+                Self::Endpoint { token_endpoint: other_endpoint, client: other_client },
+            ) => token_endpoint == other_endpoint && client.same_as(other_client),
+            (Self::Provider(name), Self::Provider(other)) => name == other,
+            (Self::Endpoint { .. }, Self::Provider(_)) | (Self::Provider(_), Self::Endpoint { .. }) => false,
+        }
+    }
+}
+
+/// Whose token is exchanged.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// One for every caller, and its type as a URN.
+    Given { token: Secret, kind: String },
+    /// The caller's own ID token, from the sign-in provider of this name.
+    Caller { provider: String },
+}
+
+impl Subject {
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Given { token, kind }, Self::Given { token: other_token, kind: other_kind }) => {
+                token.same_as(other_token) && kind == other_kind
+            }
+            (Self::Caller { provider }, Self::Caller { provider: other }) => provider == other,
+            (Self::Given { .. }, Self::Caller { .. }) | (Self::Caller { .. }, Self::Given { .. }) => false,
+        }
+    }
+}
+
+/// A token exchange (RFC 8693).
 #[derive(Debug, Clone)]
 pub struct ExchangeAuth {
-    pub token_endpoint: String,
-    pub client: GivenClient,
-    /// The token that is exchanged, and its type as a URN or a short name.
-    pub subject_token: Secret,
-    pub subject_token_type: String,
+    pub at: ExchangeAt,
+    pub subject: Subject,
     pub audience: Option<String>,
     pub scopes: Vec<String>,
 }
 
 impl ExchangeAuth {
     pub fn same_as(&self, other: &Self) -> bool {
-        let Self { token_endpoint, client, subject_token, subject_token_type, audience, scopes } = self;
-        *token_endpoint == other.token_endpoint
-            && client.same_as(&other.client)
-            && subject_token.same_as(&other.subject_token)
-            && *subject_token_type == other.subject_token_type
+        let Self { at, subject, audience, scopes } = self;
+        at.same_as(&other.at)
+            && subject.same_as(&other.subject)
             && *audience == other.audience
             && *scopes == other.scopes
     }

@@ -6,32 +6,38 @@
 //! authorization server goes through a [`Transport`], which is the guard for
 //! URLs that others name.
 
+mod assertion;
 mod challenge;
 mod connections;
 mod discovery;
+mod exchange;
 mod flow;
 mod held;
+pub(crate) mod identity;
 mod metadata;
 mod obtain;
 mod outbound;
 mod presence;
+mod reconcile;
 mod refresh;
 mod registration;
 mod routes;
 mod sealed;
 mod steer;
-mod token;
+pub(crate) mod token;
 mod transport;
 mod trouble;
 
 #[cfg(test)]
 mod tests;
 
+pub use assertion::{KeyFault, check_key};
 pub use challenge::Challenge;
 pub use connections::{Connections, Parts};
 pub use discovery::DiscoveryError;
 pub use flow::{Beginning, FlowError, Returned};
 pub use held::{Credential, Unusable};
+pub use identity::{Answering, IdToken, Identities, NoIdentity, Provider};
 pub use metadata::Lie;
 pub use presence::Presence;
 pub use registration::RegistrationError;

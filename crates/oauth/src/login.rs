@@ -44,6 +44,7 @@ use attempts::Attempts;
 use cookie::Cookie;
 use oidc::Issuer;
 use oidc::backchannel::UsedTokens;
+use oidc::kept::Renewals;
 use password::Passwords;
 
 /// How long the first owner may take to open the setup link.
@@ -69,6 +70,8 @@ pub struct Login {
     transaction_sealer: Sealer,
     id_token_sealer: Sealer,
     used_tokens: UsedTokens,
+    identity_sealer: Sealer,
+    renewals: Renewals,
     /// The profiles in their order, and whom each is for.
     profiles: ArcSwap<Vec<(ProfileName, Option<Members>)>>,
     clock: Arc<dyn Clock>,
@@ -113,6 +116,8 @@ impl Login {
             transaction_sealer: store.vault().sealer("oidc-transaction")?,
             id_token_sealer: store.vault().sealer("oidc-id-token")?,
             used_tokens: UsedTokens::default(),
+            identity_sealer: store.vault().sealer("kept-identity")?,
+            renewals: Renewals::new(&mut rand::rng()),
             profiles: ArcSwap::default(),
             store,
             people,

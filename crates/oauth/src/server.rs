@@ -168,13 +168,13 @@ impl AuthorizationServer {
             .route("/oauth/token", post(token::handle))
             .route("/oauth/revoke", post(revoke::handle))
             .route("/oauth/introspect", post(introspect::handle))
-            .route("/oauth/device_authorization", post(device::start::handle))
+            .route("/oauth/device", post(device::start::handle).get(device::page::elsewhere))
             // Whoever asks these has a credential in the body or none at all: no cookie counts.
             .layer(axum::middleware::from_fn(metadata::never_stored));
         let for_people = Router::new()
             .route("/oauth/authorize", get(authorize::handle))
             .route("/oauth/consent", post(consent::handle))
-            .route("/oauth/device", get(device::page::show).post(device::page::answer));
+            .route("/device", get(device::page::show).post(device::page::answer));
         published.merge(for_people).with_state(Arc::clone(self))
     }
 

@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 
 use indexmap::IndexMap;
-use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
+use trunkline_model::{Endpoint, ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
 use trunkline_oauth::login::SignInSettings;
 use trunkline_web::OutboundPolicy;
 use url::Url;
@@ -132,6 +132,18 @@ impl Config {
             Some(url) => url.as_str().trim_end_matches('/').to_owned(),
             None if listen.ip().is_unspecified() => format!("http://localhost:{}", listen.port()),
             None => format!("http://{listen}"),
+        }
+    }
+
+    /// Notes which providers' sign-ins are kept for servers that are shown who calls.
+    fn keep_identities(&mut self) {
+        for spec in self.servers.values() {
+            let Endpoint::Http(endpoint) = &spec.endpoint else { continue };
+            let Some(provider) = endpoint.auth.shows_caller_of() else { continue };
+            let mut issuers = self.sign_in.issuers.iter_mut();
+            if let Some(issuer) = issuers.find(|issuer| issuer.name == provider) {
+                issuer.keeps_identity = true;
+            }
         }
     }
 

@@ -5,26 +5,22 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::body::Body;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use crate::DataDir;
+use crate::api::{read, refusal, request};
 
 /// The largest answer taken, in bytes.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// How long an answer may take; a list may have to wait for servers.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// `GET /api/v1/hub`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct HubFacts {
-    /// Without a slash at its end.
-    pub(crate) public_url: String,
-}
 
 /// `GET /api/v1/servers`.
 #[derive(Debug, Deserialize)]
@@ -120,14 +116,6 @@ pub(crate) struct Tool {
     pub(crate) description: Option<String>,
 }
 
-/// What an error answer says (RFC 9457).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ProblemDetails {
-    title: Option<String>,
-    detail: Option<String>,
-}
-
 /// A running hub.
 #[derive(Debug)]
 pub(crate) struct Control {
@@ -169,73 +157,33 @@ impl Control {
     /// # Errors
     /// The hub's own words when it refuses, or what went wrong on the way.
     pub(crate) async fn get<T: DeserializeOwned>(self, path: &str) -> anyhow::Result<T> {
-        self.ask(http::Method::GET, path).await
-    }
-
-    /// Sends a request without a body and reads the JSON of the answer.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub(crate) async fn ask<T: DeserializeOwned>(
-        self,
-        method: http::Method,
-        path: &str,
-    ) -> anyhow::Result<T> {
-        let (status, body) = self.within_patience(method, path).await?;
-        if !status.is_success() {
-            return Err(refusal(status, &body, path));
-        }
-        serde_json::from_slice(&body).with_context(|| format!("the hub's answer to {path} is not understood"))
-    }
-
-    /// Tells the hub that the database has changed, and waits until it has
-    /// taken the change over.
-    ///
-    /// # Errors
-    /// The hub's own words when it refuses, or what went wrong on the way.
-    pub(crate) async fn changed(self) -> anyhow::Result<()> {
-        self.post("/api/v1/changes").await
+        let (status, body) = self.send(request(Method::GET, path, Vec::new())?).await?;
+        read(status, &body, path)
     }
 
     /// Waits until every event of the audit trail so far is in the database.
     ///
     /// # Errors
-    /// As [`Self::changed`].
-    pub(crate) async fn flush_audit(self) -> anyhow::Result<()> {
-        self.post("/api/v1/audit/flush").await
-    }
-
-    async fn post(self, path: &str) -> anyhow::Result<()> {
-        self.tell(http::Method::POST, path).await
-    }
-
-    /// Sends a request without a body; whatever a good answer says is left.
-    ///
-    /// # Errors
     /// As [`Self::get`].
-    pub(crate) async fn tell(self, method: http::Method, path: &str) -> anyhow::Result<()> {
-        let (status, body) = self.within_patience(method, path).await?;
+    pub(crate) async fn flush_audit(self) -> anyhow::Result<()> {
+        let path = "/api/v1/audit/flush";
+        let (status, body) = self.send(request(Method::POST, path, Vec::new())?).await?;
         if status.is_success() { Ok(()) } else { Err(refusal(status, &body, path)) }
     }
 
-    async fn within_patience(
-        self,
-        method: http::Method,
-        path: &str,
-    ) -> anyhow::Result<(http::StatusCode, Bytes)> {
-        tokio::time::timeout(PATIENCE, self.exchange(method, path))
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    /// What went wrong on the way, or the hub took too long.
+    pub(crate) async fn send(self, request: Request<Body>) -> anyhow::Result<(StatusCode, Bytes)> {
+        tokio::time::timeout(PATIENCE, self.exchange(request))
             .await
             .context("the hub did not answer in time")?
     }
 
-    async fn exchange(self, method: http::Method, path: &str) -> anyhow::Result<(http::StatusCode, Bytes)> {
+    async fn exchange(self, request: Request<Body>) -> anyhow::Result<(StatusCode, Bytes)> {
         let (mut requests, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(self.stream)).await?;
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, "localhost")
-            .body(Empty::<Bytes>::new())?;
         let answer = async move {
             let response = requests.send_request(request).await?;
             let status = response.status();
@@ -250,15 +198,6 @@ impl Control {
                 closed = &mut connection => closed.context("the hub closed the connection")?,
             }
         }
-    }
-}
-
-/// What the hub said instead.
-fn refusal(status: http::StatusCode, body: &[u8], path: &str) -> anyhow::Error {
-    let problem: ProblemDetails = serde_json::from_slice(body).unwrap_or_default();
-    match problem.detail.or(problem.title) {
-        Some(words) => anyhow::anyhow!("{words}"),
-        None => anyhow::anyhow!("the hub answered {path} with {status}"),
     }
 }
 

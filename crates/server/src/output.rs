@@ -87,6 +87,11 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// What somebody else chose, for a table: nothing of it steers a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(60).collect()
+}
+
 /// Columns of text, each as wide as its widest cell.
 #[derive(Debug, Default)]
 pub struct Table {

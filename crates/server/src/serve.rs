@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
-use trunkline_model::{Clock, Endpoint, ProfileAuth, ServerAuth, SystemClock};
+use trunkline_model::{Clock, Endpoint, ExchangeAt, ProfileAuth, SystemClock};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
@@ -107,22 +107,12 @@ impl Running {
         let address = listener.local_addr()?;
         let public_url = config.base_url(address);
         let core = Core::start(config, &data, public_url.parse()?).await?;
+        core.connections.run(&core.tasks);
         let control_socket = data.control_socket();
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
-        let admin = Admin {
-            hub: Arc::clone(&core.hub),
-            resource: Arc::clone(&core.resource),
-            audit: core.audit.clone(),
-            public_url: public_url.clone(),
-            people: Arc::clone(&core.people),
-            sessions: Arc::clone(&core.sessions),
-            guard: Arc::clone(&core.guard),
-            connections: Arc::clone(&core.connections),
-            store: Arc::clone(&core.store),
-            clock: Arc::new(SystemClock),
-        };
+        let admin = core.admin(public_url.clone());
         let authorization = core.authorization_server(config, public_url.parse()?)?;
         let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
@@ -147,8 +137,8 @@ impl Running {
         tracing::info!(address = %self.address, url = %self.public_url, "serving");
         let profiles = self.core.hub.profiles();
         for profile in &profiles {
-            let (name, auth) = (profile.name(), profile.auth());
-            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), ?auth, "profile {name}");
+            let (name, auth) = (profile.name(), profile.auth().as_str());
+            tracing::info!(endpoint = format!("{}/mcp/{name}", self.public_url), auth, "profile {name}");
         }
         match self.core.login.setup_link().await {
             Ok(Some(link)) => tracing::info!(
@@ -213,8 +203,7 @@ impl Core {
         let Asking { people, tokens, resource, sessions, login } =
             Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
-        let connections = connections(config, &store, &clock, &outbound, &public_url).await?;
-        connections.run(&tasks);
+        let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
         let hub = Hub::start(Parts {
             connections: Some(Arc::clone(&connections)),
             guard: Arc::clone(&guard),
@@ -251,6 +240,22 @@ impl Core {
         };
         core.taking().take(config)?;
         Ok(core)
+    }
+
+    /// What the admin API of the hub at `public_url` shows.
+    pub(crate) fn admin(&self, public_url: String) -> Admin {
+        Admin {
+            hub: Arc::clone(&self.hub),
+            resource: Arc::clone(&self.resource),
+            people: Arc::clone(&self.people),
+            sessions: Arc::clone(&self.sessions),
+            connections: Arc::clone(&self.connections),
+            guard: Arc::clone(&self.guard),
+            audit: self.audit.clone(),
+            store: Arc::clone(&self.store),
+            clock: Arc::new(SystemClock),
+            public_url,
+        }
     }
 
     /// What a directory provisions through.
@@ -331,11 +336,13 @@ fn outbound_policy(config: &Config) -> OutboundPolicy {
     let mut policy = config.outbound.clone();
     for spec in config.servers.values() {
         let Endpoint::Http(endpoint) = &spec.endpoint else { continue };
-        let named = match &endpoint.auth {
-            ServerAuth::None | ServerAuth::Bearer(_) => continue,
-            ServerAuth::OAuth(_) => None,
-            ServerAuth::Exchange(exchange) => Some(&exchange.token_endpoint),
-            ServerAuth::IdJag(jag) => Some(&jag.idp.token_endpoint),
+        if !endpoint.auth.is_from_authorization_server() {
+            continue;
+        }
+        let named = match endpoint.auth.exchange().map(|exchange| &exchange.at) {
+            Some(ExchangeAt::Endpoint { token_endpoint, .. }) => Some(token_endpoint),
+            // The host of a provider is open already.
+            Some(ExchangeAt::Provider(_)) | None => None,
         };
         for url in std::iter::once(&endpoint.url).chain(named).filter_map(|url| Url::parse(url).ok()) {
             policy.open_host_of(&url);
@@ -351,6 +358,7 @@ async fn connections(
     clock: &Arc<dyn Clock>,
     outbound: &Outbound,
     public_url: &Url,
+    login: &Arc<Login>,
 ) -> anyhow::Result<Arc<Connections>> {
     let ours = &config.oauth_client;
     let parts = client::Parts {
@@ -358,6 +366,7 @@ async fn connections(
         clock: Arc::clone(clock),
         transport: Arc::new(outbound.clone()),
         presence: Presence::new(public_url, ours.metadata_url.as_ref(), ours.redirect_url.as_ref()),
+        identities: Arc::clone(login) as Arc<dyn client::Identities>,
         holder: uuid::Uuid::now_v7().to_string(),
         random: rand::make_rng(),
     };

@@ -171,12 +171,14 @@ fn without_a_hub_lists_show_the_configuration_and_say_so() {
 }
 
 #[test]
-fn the_trail_of_a_new_database_is_intact_and_empty() {
+fn what_a_command_changes_stands_in_the_trail_without_a_hub_too() {
     let place = Place::new(TEAM);
     place.expect(1, &["audit", "verify"]);
     place.expect(0, &["key", "create", "--profile", "engineering"]);
     let report = place.json(0, &["audit", "verify"]);
-    assert_eq!((&report["intact"], &report["events"]), (&true.into(), &0.into()));
+    assert_eq!((&report["intact"], &report["events"]), (&true.into(), &1.into()));
+    let trail = place.expect(0, &["audit", "export"]);
+    assert!(trail.contains("POST /api/v1/keys") && !trail.contains("tlk_"), "{trail}");
     assert_eq!(place.expect(0, &["audit", "export", "--profile", "engineering"]), "");
 }
 
@@ -288,8 +290,8 @@ fn the_demonstration_serves_and_commands_work_beside_it() {
     assert!(tools["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "sample__add"));
     assert!(beside(&["server", "logs", "sample"])["lines"].is_array());
     assert_eq!(beside(&["audit", "verify"])["intact"], true);
-    let event: Value =
-        serde_json::from_str(&place.expect(0, &["audit", "export", data[0], data[1]])).unwrap();
+    let trail = place.expect(0, &["audit", "export", "--profile", "demo", data[0], data[1]]);
+    let event: Value = serde_json::from_str(&trail).unwrap();
     assert_eq!((&event["event"]["target"], &event["event"]["outcome"]["is"]), (&"add".into(), &"ok".into()));
 
     let created = beside(&["key", "create", "--profile", "demo"]);

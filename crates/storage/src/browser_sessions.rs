@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::changes::{Topic, Watcher};
 use crate::database::{Database, reading, within};
 use crate::error::StoreError;
+use crate::kept_identities::ERASE_OF_USER;
 
 const INSERT: &str = "INSERT INTO browser_session (id, hash, user_id, method, issuer_session, id_token, user_agent, \
      created_at, seen_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -139,16 +140,31 @@ impl<'a> BrowserSessions<'a> {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn revoke(self, id: SessionId, at: Timestamp) -> Result<bool, StoreError> {
-        let ending = one(REVOKE, id.as_uuid(), at);
-        Ok(self.end(ending).await? > 0)
+        Ok(self.end(Ending::One { id: id.as_uuid(), at }).await? > 0)
     }
 
-    /// Ends every session of a user, and tells every process how many there were.
+    /// Ends every session of a user, erases what identity providers gave for
+    /// them, and tells every process. How many sessions there were.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn revoke_all_of(self, user: UserId, at: Timestamp) -> Result<u64, StoreError> {
-        self.end(one(REVOKE_OF_USER, user.as_uuid(), at)).await
+        let on = || StoreError::on("end the sessions of a user");
+        let mut work = self.database.begin().await.map_err(on())?;
+        within!(&mut work, connection => {
+            sqlx::query(ERASE_OF_USER).bind(user.as_uuid()).execute(connection).await.map_err(on())?;
+        });
+        let ended = within!(&mut work, connection => {
+            sqlx::query(REVOKE_OF_USER)
+                .bind(user.as_uuid())
+                .bind(at.as_micros())
+                .execute(connection)
+                .await
+                .map_err(on())?
+                .rows_affected()
+        });
+        self.watcher.commit_on(work, &[Topic::People, Topic::Identities]).await.map_err(on())?;
+        Ok(ended)
     }
 
     /// Ends the session that an issuer calls `issuer_session`.
@@ -182,8 +198,8 @@ impl<'a> BrowserSessions<'a> {
         let mut work = self.database.begin().await.map_err(on())?;
         let ended = within!(&mut work, connection => {
             match ending {
-                Ending::One { sql, id, at } => {
-                    sqlx::query(sql).bind(id).bind(at.as_micros()).execute(connection).await.map_err(on())?.rows_affected()
+                Ending::One { id, at } => {
+                    sqlx::query(REVOKE).bind(id).bind(at.as_micros()).execute(connection).await.map_err(on())?.rows_affected()
                 }
                 Ending::Issuer { method, issuer_session, at } => {
                     sqlx::query(REVOKE_OF_ISSUER)
@@ -217,13 +233,9 @@ impl<'a> BrowserSessions<'a> {
 /// Which sessions end.
 #[derive(Clone, Copy)]
 enum Ending<'a> {
-    One { sql: &'static str, id: Uuid, at: Timestamp },
+    One { id: Uuid, at: Timestamp },
     Issuer { method: &'a str, issuer_session: &'a str, at: Timestamp },
     Method { method: &'a str, user: Uuid, at: Timestamp },
-}
-
-const fn one(sql: &'static str, id: Uuid, at: Timestamp) -> Ending<'static> {
-    Ending::One { sql, id, at }
 }
 
 fn session(row: Row) -> Result<(TokenHash, BrowserSession), StoreError> {

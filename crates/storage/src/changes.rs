@@ -41,6 +41,8 @@ pub enum Topic {
     SigningKeys,
     /// Connections to upstream servers, or the clients they stand on.
     Connections,
+    /// What identity providers gave for people was kept, renewed or erased.
+    Identities,
 }
 
 /// The counter of changes.
@@ -63,8 +65,15 @@ pub(crate) struct Watcher {
 struct Listening(AbortHandle);
 
 impl Topic {
-    const ALL: [Self; 6] =
-        [Self::Keys, Self::People, Self::Configuration, Self::Grants, Self::SigningKeys, Self::Connections];
+    const ALL: [Self; 7] = [
+        Self::Keys,
+        Self::People,
+        Self::Configuration,
+        Self::Grants,
+        Self::SigningKeys,
+        Self::Connections,
+        Self::Identities,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +83,7 @@ impl Topic {
             Self::Grants => "grants",
             Self::SigningKeys => "signing_keys",
             Self::Connections => "connections",
+            Self::Identities => "identities",
         }
     }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod authorization;
 mod changes;
 mod connections;
+mod identities;
 mod journal;
 mod keys;
 mod open;

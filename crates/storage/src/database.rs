@@ -24,7 +24,7 @@ const SQLITE_CACHE: &str = "-2048";
 /// page that is written often is then folded in seldom.
 const SQLITE_CHECKPOINT: &str = "4000";
 /// Prepared statements kept for each SQLite connection; more than there are.
-const SQLITE_STATEMENTS: usize = 120;
+const SQLITE_STATEMENTS: usize = 200;
 const POSTGRES_CONNECTIONS: u32 = 10;
 /// The channel of `NOTIFY`; its payload is the topic.
 pub(crate) const NOTIFY_CHANNEL: &str = "trunkline_changes";

@@ -25,6 +25,7 @@ mod faults;
 #[path = "no_faults.rs"]
 mod faults;
 mod journal;
+mod kept_identities;
 mod key_file;
 mod keys;
 mod migration;
@@ -49,6 +50,7 @@ pub use error::{OpenError, StoreError};
 #[cfg(any(test, feature = "faults"))]
 pub use faults::{Faults, Seen};
 pub use journal::{Journal, JournalBatch, JournalReader, Place, Recovered, recover};
+pub use kept_identities::{KeptIdentities, KeptIdentity};
 pub use keys::Keys;
 pub use sign_in_links::{LinkFor, SignInLinks};
 pub use store::{Location, Store, StoreOptions, VaultKey};

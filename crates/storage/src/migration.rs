@@ -30,6 +30,8 @@ const STEPS: &[Step] = &[
     step!(2, "0002_people"),
     step!(3, "0003_authorization_server"),
     step!(4, "0004_connections"),
+    step!(5, "0005_identities"),
+    step!(8, "0008_client_secrets"),
 ];
 
 /// Brings the schema up to date within `work`, which nobody else can enter.

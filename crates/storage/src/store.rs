@@ -18,6 +18,7 @@ use crate::changes::{Changes, Watcher};
 use crate::connections::Connections;
 use crate::database::{Database, Work, within};
 use crate::error::{OpenError, StoreError};
+use crate::kept_identities::KeptIdentities;
 use crate::keys::Keys;
 use crate::sign_in_links::SignInLinks;
 use crate::teams::Teams;
@@ -134,6 +135,11 @@ impl Store {
     /// Who is signed in, in which browser.
     pub fn browser_sessions(&self) -> BrowserSessions<'_> {
         BrowserSessions::new(&self.database, &self.watcher)
+    }
+
+    /// What identity providers gave for people.
+    pub fn kept_identities(&self) -> KeptIdentities<'_> {
+        KeptIdentities::new(&self.database, &self.watcher)
     }
 
     /// Teams of users.

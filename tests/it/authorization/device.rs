@@ -19,7 +19,7 @@ async fn a_device_is_allowed_by_its_code_after_a_question() -> Result<()> {
     let client = stage.public_client().await?;
     let resource = stage.resource("team");
     let fields = [("client_id", client.as_str()), ("resource", &resource)];
-    let started = stage.form("/oauth/device_authorization", &fields).await?.expect_status(200)?.json()?;
+    let started = stage.form("/oauth/device", &fields).await?.expect_status(200)?.json()?;
     let text = |name: &str| started[name].as_str().map(str::to_owned).with_context(|| started.to_string());
     let (device, complete) = (text("device_code")?, text("verification_uri_complete")?);
     assert_eq!(error(&ask(&stage, &client, &device).await?.expect_status(400)?)?, "authorization_pending");
@@ -49,7 +49,7 @@ async fn a_device_is_allowed_by_its_code_after_a_question() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_codes_cannot_be_guessed_at_will() -> Result<()> {
     let mut stage = Stage::start().await?;
-    let url = format!("{}/oauth/device", stage.hub.base());
+    let url = format!("{}/device", stage.hub.base());
     let form = stage.browser.open(&url).await?.form("device")?.set("user_code", "BBBB-BBBB")?;
     let mut statuses = Vec::new();
     for _ in 0..31 {

@@ -41,6 +41,26 @@ async fn a_service_account_gets_tokens_by_its_own_credentials() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_goes_on_for_its_grace_and_no_longer() -> Result<()> {
+    let stage = Stage::start().await?;
+    stage.hub.cli(&["user", "create", "robot", "--service"]).await?;
+    let first = make(&stage, &["ci", "--confidential", "--service-account", "robot"]).await?;
+    let resource = stage.resource("team");
+    let fields = [("grant_type", "client_credentials"), ("resource", resource.as_str())];
+    let status = async |secret: &str| -> Result<u16> {
+        Ok(stage.form_as("/oauth/token", ("ci", secret), &fields).await?.status.as_u16())
+    };
+    let rotate = async |grace: &str| -> Result<String> {
+        Ok(stage.hub.cli(&["client", "rotate", "ci", "--grace", grace]).await?.trim().to_owned())
+    };
+    let second = rotate("1h").await?;
+    assert_eq!((status(&first).await?, status(&second).await?), (200, 200));
+    let third = rotate("0s").await?;
+    assert_eq!((status(&first).await?, status(&second).await?, status(&third).await?), (401, 401, 200));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_a_client_that_may_exchanges_its_own_tokens_and_never_widens_them() -> Result<()> {
     let mut stage = Stage::start().await?;
     let secret =

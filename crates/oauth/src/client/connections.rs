@@ -20,6 +20,7 @@ use trunkline_web::Tasks;
 use url::Url;
 
 use super::held::{Credential, Held, Snapshot};
+use super::identity::Identities;
 use super::metadata::ResourceMetadata;
 use super::presence::Presence;
 use super::sealed::{open_tokens, place_of_tokens};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub transport: Arc<dyn Transport>,
     pub presence: Presence,
+    /// Who callers are, for servers that are shown it.
+    pub identities: Arc<dyn Identities>,
     /// Names this process among those that share the database.
     pub holder: String,
     pub random: StdRng,
@@ -71,9 +74,9 @@ impl Upstream {
     /// Whose connection serves a caller with this identity.
     pub(super) fn owner(&self, identity: Option<&Identity>) -> ConnectionOwner {
         match (&self.auth, identity) {
-            (ServerAuth::OAuth(oauth), Some(identity)) if oauth.per == ConsentOf::User => {
-                ConnectionOwner::of(identity)
-            }
+            (auth, Some(identity)) if auth.is_per_user() => ConnectionOwner::of(identity),
+            // Never one that others use.
+            (auth, None) if auth.shows_caller_of().is_some() => ConnectionOwner::of(&Identity::hub()),
             (ServerAuth::OAuth(oauth), _) if oauth.per != ConsentOf::Service => ConnectionOwner::shared(),
             (_, _) => ConnectionOwner::service(),
         }
@@ -87,6 +90,7 @@ pub struct Connections {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) presence: Presence,
+    pub(super) identities: Arc<dyn Identities>,
     pub(super) holder: String,
     pub(super) token_sealer: Sealer,
     pub(super) client_sealer: Sealer,
@@ -114,6 +118,7 @@ impl Connections {
             clock: parts.clock,
             transport: parts.transport,
             presence: parts.presence,
+            identities: parts.identities,
             holder: parts.holder,
             random: Mutex::new(parts.random),
             servers: ArcSwap::default(),
@@ -152,8 +157,12 @@ impl Connections {
             let version = self.store.changes().wait_past(known).await;
             let caught_up = async {
                 self.catch_up().await?;
-                if self.store.changes().since(known).await?.contains(&Topic::People) {
+                let topics = self.store.changes().since(known).await?;
+                if topics.contains(&Topic::People) {
                     self.forget_gone_owners().await?;
+                }
+                if topics.contains(&Topic::Identities) {
+                    self.follow_identities().await?;
                 }
                 Ok::<_, StoreError>(())
             };
@@ -284,6 +293,10 @@ impl Connections {
             return Some("an operator has paused the hub's client there".to_owned());
         }
         let upstream = self.upstream(&connection.server)?;
+        // There has been no token yet.
+        if connection.detail.resource.is_empty() {
+            return None;
+        }
         let covers = ResourceMetadata {
             resource: connection.detail.resource.clone(),
             authorization_servers: vec![connection.detail.issuer.clone()],

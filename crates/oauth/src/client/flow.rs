@@ -50,6 +50,8 @@ pub struct Returned {
 pub enum FlowError {
     #[error("there is no server named {0} that somebody can connect")]
     NoSuchServer(String),
+    #[error("people connect {server} by signing in to this hub through {provider}, each at {url}")]
+    BySignIn { server: ServerName, provider: String, url: String },
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
     #[error("the authorization server cannot be used: {0}")]
@@ -223,6 +225,10 @@ impl Connections {
 
     /// A server that somebody's consent opens.
     fn consented(&self, server: &ServerName) -> Result<(Arc<Upstream>, OAuthAuth), FlowError> {
+        if let Some(provider) = self.shows_caller_of(server) {
+            let url = self.presence.connect_url(server);
+            return Err(FlowError::BySignIn { server: server.clone(), provider, url });
+        }
         let upstream = self.upstream(server).filter(|upstream| upstream.needs_person());
         let upstream = upstream.ok_or_else(|| FlowError::NoSuchServer(server.to_string()))?;
         match &upstream.auth {

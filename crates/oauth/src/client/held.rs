@@ -27,6 +27,9 @@ pub enum Unusable {
     /// Somebody has to consent, or an operator to act.
     #[error("{reason}")]
     NeedsConsent { reason: String },
+    /// There is none for this caller, whatever anybody consents to.
+    #[error("{reason}")]
+    NotForCaller { reason: String },
     /// It cannot be had now; the grant is kept.
     #[error("{reason}")]
     Unavailable { reason: String },
@@ -137,6 +140,13 @@ impl Held {
         may
     }
 
+    /// Whether a token that nobody consents to is worth renewing ahead: that
+    /// of a person who no longer calls is not.
+    pub(super) fn is_in_use(&self) -> bool {
+        let obtained_at = self.now.load().tokens.as_ref().map(|tokens| tokens.obtained_at);
+        self.owner.is_of_hub() || self.last_exchange() >= obtained_at
+    }
+
     pub(super) fn last_exchange(&self) -> Option<Timestamp> {
         match self.exchanged.load(Ordering::Relaxed) {
             i64::MIN => None,
@@ -202,7 +212,13 @@ impl Credential {
 
     /// After HTTP 403 with `insufficient_scope`: notes what the next consent must be for.
     pub async fn after_lack_of_scope(&self, challenge: &Challenge) -> Unusable {
-        self.connections.want(&self.held, &challenge.scopes()).await
+        let scopes = challenge.scopes();
+        if !self.upstream.needs_person() {
+            let lack = super::trouble::lacks_scopes(&scopes);
+            let reason = format!("{lack}; an operator has to add them to the server's `scopes`");
+            return Unusable::NotForCaller { reason };
+        }
+        self.connections.want(&self.held, &scopes).await
     }
 
     /// The server has answered a request with this credential.
@@ -213,6 +229,8 @@ impl Credential {
 
     /// Where a person connects; none where nobody can.
     pub fn link(&self) -> Option<String> {
-        self.upstream.needs_person().then(|| self.connections.presence.connect_url(&self.upstream.name))
+        let by_sign_in = self.upstream.auth.shows_caller_of().is_some() && self.held.owner.user().is_some();
+        let somebody_can = self.upstream.needs_person() || by_sign_in;
+        somebody_can.then(|| self.connections.presence.connect_url(&self.upstream.name))
     }
 }

@@ -5,17 +5,18 @@
 use std::sync::Arc;
 
 use trunkline_model::{
-    ClientAuthMethod, Connection, ConnectionDetail, ConnectionState, ExchangeAuth, GivenClient, IdJagAuth,
-    OAuthAuth, ServerAuth,
+    ClientAuthMethod, Connection, ConnectionDetail, ConnectionState, ExchangeAuth, IdJagAuth, OAuthAuth,
+    ServerAuth,
 };
 
 use super::connections::{Connections, Upstream};
 use super::discovery::{Discovered, DiscoveryError, discover};
+use super::exchange::Exchanged;
 use super::held::{Held, Unusable};
+use super::identity::NoIdentity;
 use super::refresh::{Because, no_database};
 use super::token::{self, Granted, Proof, TokenError};
 
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -27,15 +28,16 @@ struct Obtained {
 }
 
 /// Why there are none.
-enum NotObtained {
+pub(super) enum NotObtained {
     Discovery(DiscoveryError),
     Token(TokenError),
+    Identity(NoIdentity),
     /// What the configuration lacks, or an operator has stopped.
     Refused(String),
 }
 
 impl Connections {
-    /// A new token for a connection that is the hub's own.
+    /// A new token for a connection that stands on nobody's consent.
     pub(super) async fn renew_alone(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
@@ -58,27 +60,56 @@ impl Connections {
         }
         let obtained = match &upstream.auth {
             ServerAuth::OAuth(oauth) => Box::pin(self.by_client_credentials(upstream, oauth)).await,
-            ServerAuth::Exchange(exchange) => Box::pin(self.by_exchange(upstream, exchange)).await,
-            ServerAuth::IdJag(jag) => Box::pin(self.by_id_jag(upstream, jag)).await,
+            ServerAuth::Exchange(exchange) => Box::pin(self.by_exchange(upstream, held, exchange)).await,
+            ServerAuth::IdJag(jag) => Box::pin(self.by_id_jag(upstream, held, jag)).await,
             ServerAuth::None | ServerAuth::Bearer(_) => {
                 return Err(Unusable::Unavailable { reason: "the server needs no token".to_owned() });
             }
         };
-        let connection = match &snapshot.connection {
-            Some(connection) => connection.clone(),
-            None => self.first(held).await?,
-        };
         match obtained {
             Ok(Obtained { granted, mut detail }) => {
+                let connection = self.row(held).await?;
                 detail.connected_at = connection.detail.connected_at.or(Some(now));
                 self.took(held, Connection { detail, ..connection }, None, granted).await
             }
+            Err(NotObtained::Identity(NoIdentity::Nobody(reason))) => Err(Unusable::NotForCaller { reason }),
+            Err(NotObtained::Identity(NoIdentity::SignIn(reason))) => {
+                Err(self.needs_sign_in(held, because, reason).await)
+            }
             Err(error) => {
-                let reason = error.to_string();
-                let tokens = snapshot.tokens.clone();
-                Err(self.not_obtained(held, connection, tokens, reason).await)
+                let connection = self.row(held).await?;
+                Err(self.not_obtained(held, connection, snapshot.tokens.clone(), error.to_string()).await)
             }
         }
+    }
+
+    /// The row that a connection is kept in, made where there is none yet.
+    async fn row(&self, held: &Held) -> Result<Connection, Unusable> {
+        match &held.now.load_full().connection {
+            Some(connection) => Ok(connection.clone()),
+            None => self.first(held).await,
+        }
+    }
+
+    /// The person has to sign in. A token that the server has not refused is
+    /// used to its end.
+    async fn needs_sign_in(&self, held: &Held, because: &Because, reason: String) -> Unusable {
+        let snapshot = held.now.load_full();
+        let connection = match self.row(held).await {
+            Ok(connection) => connection,
+            Err(error) => return error,
+        };
+        let now = self.clock.now();
+        let is_due = matches!(because, Because::Due);
+        let kept = snapshot.tokens.clone().filter(|_| is_due && !snapshot.is_expired(now));
+        let is_known = connection.state == ConnectionState::NeedsConsent
+            && connection.detail.reason.as_ref() == Some(&reason)
+            && kept.is_some() == snapshot.tokens.is_some();
+        // Each call of somebody who does not sign in would be written otherwise.
+        if is_known {
+            return Unusable::NeedsConsent { reason };
+        }
+        self.ended(held, &connection, kept, reason).await
     }
 
     /// A row to keep the hub's own connection in.
@@ -129,7 +160,7 @@ impl Connections {
             .as_ref()
             .ok_or_else(|| NotObtained::Refused("no client is configured".to_owned()))?;
         let found = discover(self.transport.as_ref(), &upstream.url).await?;
-        let proof = given_proof(client, &found);
+        let proof = self.prove_at(client, &found)?;
         let scopes = if oauth.scopes.is_empty() { found.scopes.clone() } else { oauth.scopes.clone() };
         let scope = scopes.join(" ");
         let mut form = vec![("grant_type", "client_credentials"), ("resource", found.resource.as_str())];
@@ -144,27 +175,21 @@ impl Connections {
     async fn by_exchange(
         &self,
         upstream: &Upstream,
+        held: &Held,
         exchange: &ExchangeAuth,
     ) -> Result<Obtained, NotObtained> {
-        let proof = proof_of(&exchange.client);
         let resource = upstream.url.to_string();
         let scope = exchange.scopes.join(" ");
-        let mut form = vec![
-            ("grant_type", EXCHANGE),
-            ("subject_token", exchange.subject_token.expose()),
-            ("subject_token_type", exchange.subject_token_type.as_str()),
-            ("requested_token_type", ACCESS_TOKEN),
-            ("resource", resource.as_str()),
-        ];
+        let mut form = vec![("requested_token_type", ACCESS_TOKEN), ("resource", resource.as_str())];
         form.extend(exchange.audience.as_deref().map(|audience| ("audience", audience)));
         if !scope.is_empty() {
             form.push(("scope", &scope));
         }
-        let granted = self.ask(&exchange.token_endpoint, &proof, &form).await?;
+        let Exchanged { granted, token_endpoint, client_id } = self.exchanged(held, exchange, &form).await?;
         let detail = ConnectionDetail {
-            issuer: exchange.token_endpoint.clone(),
-            token_endpoint: exchange.token_endpoint.clone(),
-            client_id: proof.id,
+            issuer: token_endpoint.clone(),
+            token_endpoint,
+            client_id,
             resource,
             scopes: exchange.scopes.clone(),
             ..ConnectionDetail::default()
@@ -175,31 +200,31 @@ impl Connections {
     async fn by_id_jag(
         self: &Arc<Self>,
         upstream: &Upstream,
+        held: &Held,
         jag: &IdJagAuth,
     ) -> Result<Obtained, NotObtained> {
-        let found = discover(self.transport.as_ref(), &upstream.url).await?;
         let idp = &jag.idp;
+        // Who has nothing to show has nobody asked.
+        self.check_subject(held, idp).await?;
+        let found = discover(self.transport.as_ref(), &upstream.url).await?;
         let scopes = if idp.scopes.is_empty() { found.scopes.clone() } else { idp.scopes.clone() };
         let scope = scopes.join(" ");
         let audience = idp.audience.clone().unwrap_or_else(|| found.metadata.issuer.clone());
         let mut form = vec![
-            ("grant_type", EXCHANGE),
             ("requested_token_type", ID_JAG),
             ("audience", audience.as_str()),
             ("resource", found.resource.as_str()),
-            ("subject_token", idp.subject_token.expose()),
-            ("subject_token_type", idp.subject_token_type.as_str()),
         ];
         if !scope.is_empty() {
             form.push(("scope", &scope));
         }
-        let assertion = self.ask(&idp.token_endpoint, &proof_of(&idp.client), &form).await?;
+        let assertion = self.exchanged(held, idp, &form).await?.granted;
         if assertion.issued_token_type.as_deref().is_some_and(|kind| kind != ID_JAG) {
             return Err(NotObtained::Refused(
                 "the identity provider gave another token than asked for".to_owned(),
             ));
         }
-        let proof = given_proof(&jag.client, &found);
+        let proof = self.prove_at(&jag.client, &found)?;
         let assertion = assertion.tokens.access_token;
         let mut form = vec![
             ("grant_type", JWT_BEARER),
@@ -214,7 +239,7 @@ impl Connections {
         Ok(Obtained { granted, detail: detail_of(&found, &proof, scopes) })
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         endpoint: &str,
         proof: &Proof,
@@ -226,12 +251,9 @@ impl Connections {
     }
 }
 
-fn given_proof(client: &GivenClient, found: &Discovered) -> Proof {
-    let supported = found.metadata.token_endpoint_auth_methods_supported.as_deref();
-    Proof {
-        id: client.id.clone(),
-        secret: client.secret.clone(),
-        method: client.method.unwrap_or_else(|| method_for(client.secret.is_some(), supported)),
+impl From<NoIdentity> for NotObtained {
+    fn from(error: NoIdentity) -> Self {
+        Self::Identity(error)
     }
 }
 
@@ -248,14 +270,6 @@ pub(super) fn method_for(has_secret: bool, supported: Option<&[String]>) -> Clie
         return ClientAuthMethod::ClientSecretPost;
     }
     ClientAuthMethod::ClientSecretBasic
-}
-
-pub(super) fn proof_of(client: &GivenClient) -> Proof {
-    Proof {
-        id: client.id.clone(),
-        secret: client.secret.clone(),
-        method: client.method.unwrap_or_else(|| method_for(client.secret.is_some(), None)),
-    }
 }
 
 fn detail_of(found: &Discovered, proof: &Proof, scopes: Vec<String>) -> ConnectionDetail {
@@ -281,6 +295,7 @@ impl std::fmt::Display for NotObtained {
         match self {
             Self::Discovery(error) => error.fmt(formatter),
             Self::Token(error) => error.fmt(formatter),
+            Self::Identity(error) => error.fmt(formatter),
             Self::Refused(reason) => formatter.write_str(reason),
         }
     }

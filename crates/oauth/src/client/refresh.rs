@@ -46,7 +46,8 @@ impl Connections {
             let has_refresh_token =
                 snapshot.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some());
             let due = snapshot.connection.as_ref().is_some_and(|connection| is_due(connection, now));
-            if due && snapshot.barred.is_none() && (has_refresh_token || !upstream.needs_person()) {
+            let is_wanted = if upstream.needs_person() { has_refresh_token } else { held.is_in_use() };
+            if due && snapshot.barred.is_none() && is_wanted {
                 // What it meets is in the connection's state.
                 let _ = self.renew(&upstream, &held, Because::Due).await;
             }

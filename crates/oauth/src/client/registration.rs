@@ -10,15 +10,15 @@ use http::{Request, Response};
 use serde::Deserialize;
 use thiserror::Error;
 use trunkline_model::{
-    ClientAuthMethod, Connection, OAuthAuth, RegisteredBy, RegistrationBy, Secret, ServerAuth, ServerName,
-    Timestamp, UpstreamClient, UpstreamClientDetail,
+    ClientAuthMethod, Connection, ExchangeAt, GivenClient, OAuthAuth, RegisteredBy, RegistrationBy, Secret,
+    ServerAuth, ServerName, Timestamp, UpstreamClient, UpstreamClientDetail,
 };
 use trunkline_storage::StoreError;
 
 use super::connections::{Connections, Upstream, no_vault};
 use super::discovery::Discovered;
 use super::metadata::cut;
-use super::obtain::{method_for, proof_of};
+use super::obtain::method_for;
 use super::sealed::{ClientSecrets, open, place_of_client, seal_client};
 use super::token::Proof;
 use super::transport::{Transport, TransportError};
@@ -38,6 +38,8 @@ pub enum RegistrationError {
     NotOffered { issuer: String, redirect_uri: String },
     #[error("the configuration asks for a given client and names none")]
     NoGivenClient,
+    #[error("{0}")]
+    Key(String),
     #[error("the registration at {asked} failed: {source}")]
     Unreachable {
         asked: String,
@@ -97,10 +99,8 @@ impl Connections {
         let supported = found.metadata.token_endpoint_auth_methods_supported.as_deref();
         match (&oauth.client, oauth.registration) {
             (Some(given), RegistrationBy::Auto | RegistrationBy::Given) => {
-                let mut proof = proof_of(given);
-                if given.method.is_none() {
-                    proof.method = method_for(given.secret.is_some(), supported);
-                }
+                let proof = self.prove(given, supported, issuer);
+                let proof = proof.map_err(RegistrationError::Key)?;
                 return Ok((self.keep_given(upstream, issuer, &proof, known).await?, proof));
             }
             (None, RegistrationBy::Given) => return Err(RegistrationError::NoGivenClient),
@@ -183,7 +183,7 @@ impl Connections {
             ..self.new_detail()
         };
         let client = self.keep(upstream, issuer, id.to_owned(), None, detail).await?;
-        Ok((client, Proof { id: id.to_owned(), secret: None, method }))
+        Ok((client, Proof { id: id.to_owned(), secret: None, assertion: None, method }))
     }
 
     fn new_detail(&self) -> UpstreamClientDetail {
@@ -276,7 +276,7 @@ impl Connections {
     fn proof_of_client(&self, client: &UpstreamClient) -> Result<Proof, StoreError> {
         let secret = self.secrets(client)?.secret;
         let method = client.detail.method.unwrap_or_else(|| method_for(secret.is_some(), None));
-        Ok(Proof { id: client.client_id.clone(), secret, method })
+        Ok(Proof { id: client.client_id.clone(), secret, assertion: None, method })
     }
 
     /// How the hub proves itself for a connection of `client_id`: with the
@@ -293,21 +293,35 @@ impl Connections {
         let found = self.store.upstream_clients().find(server, issuer).await;
         let stored = found.map_err(|error| error.to_string())?;
         let method = stored.as_ref().and_then(|client| client.detail.method);
-        if let Some(upstream) = self.upstream(server)
-            && let ServerAuth::OAuth(oauth) = &upstream.auth
-            && let Some(given) = oauth.client.as_ref().filter(|given| given.id == client_id)
-        {
-            let mut proof = proof_of(given);
-            if given.method.is_none() {
-                proof.method = method.unwrap_or(proof.method);
-            }
-            return Ok(proof);
+        if let Some(given) = self.given_client(server, client_id).await {
+            let given = GivenClient { method: given.method.or(method), ..given };
+            return self.prove(&given, None, issuer);
         }
         match stored.filter(|client| client.client_id == client_id) {
             Some(client) => self.proof_of_client(&client).map_err(|error| error.to_string()),
             // A public client needs nothing but its name.
-            None => Ok(Proof { id: client_id.to_owned(), secret: None, method: ClientAuthMethod::None }),
+            None => {
+                let id = client_id.to_owned();
+                Ok(Proof { id, secret: None, assertion: None, method: ClientAuthMethod::None })
+            }
         }
+    }
+
+    /// The client of this id that the configuration has for a server.
+    async fn given_client(&self, server: &ServerName, client_id: &str) -> Option<GivenClient> {
+        let upstream = self.upstream(server)?;
+        let given = match &upstream.auth {
+            ServerAuth::OAuth(oauth) => oauth.client.clone(),
+            ServerAuth::IdJag(jag) => Some(jag.client.clone()),
+            ServerAuth::Exchange(exchange) => match &exchange.at {
+                ExchangeAt::Endpoint { client, .. } => Some(client.clone()),
+                ExchangeAt::Provider(name) => {
+                    self.identities.exchange_at(name).await.ok().map(|provider| provider.client)
+                }
+            },
+            ServerAuth::None | ServerAuth::Bearer(_) => None,
+        };
+        given.filter(|given| given.id == client_id)
     }
 
     /// Notes that the authorization server does not know the client of a

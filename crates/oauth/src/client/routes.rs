@@ -15,6 +15,7 @@ use trunkline_model::{ConnectionOwner, ServerName};
 
 use super::connections::Connections;
 use super::flow::{Beginning, FlowError, PATIENCE, Returned};
+use super::held::Unusable;
 use super::steer::ShownConnection;
 use crate::login::cookie::only_value;
 use crate::login::{Forms, Posted, Sessions, SignedIn};
@@ -107,8 +108,11 @@ async fn list(State(pages): State<Pages>, headers: HeaderMap) -> Response {
 }
 
 #[derive(Debug, Deserialize)]
-struct Ticket {
+struct Asked {
     ticket: Option<String>,
+    /// Set where a sign-in that was to connect the server leads back to.
+    #[serde(default)]
+    signed_in: bool,
     /// Set by the page that asks a person who came from elsewhere.
     #[serde(default)]
     go: bool,
@@ -119,11 +123,14 @@ struct Ticket {
 async fn connect(
     State(pages): State<Pages>,
     Path(server): Path<String>,
-    Query(ticket): Query<Ticket>,
+    Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
     let Ok(name) = ServerName::new(&server) else { return refused(&FlowError::NoSuchServer(server)) };
-    let begun = match &ticket.ticket {
+    if let Some(provider) = pages.connections.shows_caller_of(&name) {
+        return connect_by_sign_in(&pages, &name, &provider, asked.signed_in, &headers).await;
+    }
+    let begun = match &asked.ticket {
         Some(secret) => match pages.connections.take_invitation(&name, secret).await {
             Ok(owner) => pages.connections.begin(&name, owner, None).await,
             Err(error) => Err(error),
@@ -142,7 +149,7 @@ async fn connect(
                 );
             }
             // A page elsewhere could otherwise connect somebody without their knowing.
-            if is_from_elsewhere(&headers) && !(ticket.go && is_same_origin(&headers)) {
+            if is_from_elsewhere(&headers) && !(asked.go && is_same_origin(&headers)) {
                 return asked_first(&name, &here);
             }
             let owner = if shared { ConnectionOwner::shared() } else { owner(&person) };
@@ -156,6 +163,37 @@ async fn connect(
             refused(&error)
         }
     }
+}
+
+/// A server that is shown who calls is connected by signing in, and nothing
+/// else is asked: it is what every call does.
+async fn connect_by_sign_in(
+    pages: &Pages,
+    server: &ServerName,
+    provider: &str,
+    has_signed_in: bool,
+    headers: &HeaderMap,
+) -> Response {
+    let back = format!("/login/issuer/{provider}?next=/connections/{server}/connect%3Fsigned_in%3Dtrue");
+    let through_provider = || (StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response();
+    let Some(person) = pages.sessions.signed_in(headers) else { return through_provider() };
+    match pages.connections.connect_by_sign_in(server, &owner(&person)).await {
+        Ok(()) => connected(server),
+        Err(Unusable::NeedsConsent { .. }) if !has_signed_in => through_provider(),
+        Err(error) => {
+            tracing::warn!(%server, %error, "a server could not be connected by a sign-in");
+            let status = match error {
+                Unusable::NeedsConsent { .. } | Unusable::NotForCaller { .. } => StatusCode::FORBIDDEN,
+                Unusable::Unavailable { .. } => StatusCode::BAD_GATEWAY,
+            };
+            notice(status, "Not connected", &error.to_string())
+        }
+    }
+}
+
+fn connected(server: &ServerName) -> Response {
+    let text = format!("{server} is connected. You can close this page and repeat what you were doing.");
+    notice(StatusCode::OK, "Connected", &text)
 }
 
 fn to_authorization_server(pages: &Pages, beginning: &Beginning) -> Response {
@@ -186,11 +224,7 @@ async fn callback(
     let person = pages.sessions.signed_in(&headers).map(|person| person.user.id.to_string());
     let cookie = |name: &str| only_value(&headers, name).map(ToOwned::to_owned);
     match pages.connections.complete(returned, cookie, person.as_deref()).await {
-        Ok(server) => notice(
-            StatusCode::OK,
-            "Connected",
-            &format!("{server} is connected. You can close this page and repeat what you were doing."),
-        ),
+        Ok(server) => connected(&server),
         Err(error) => {
             tracing::warn!(%error, "a consent was not completed");
             refused(&error)
@@ -251,7 +285,7 @@ fn notice(status: StatusCode, title: &str, text: &str) -> Response {
 
 fn refused(error: &FlowError) -> Response {
     let status = match error {
-        FlowError::NoSuchServer(_) => StatusCode::NOT_FOUND,
+        FlowError::NoSuchServer(_) | FlowError::BySignIn { .. } => StatusCode::NOT_FOUND,
         FlowError::Unknown | FlowError::Foreign | FlowError::OtherIssuer | FlowError::Denied(_) => {
             StatusCode::BAD_REQUEST
         }

@@ -10,13 +10,13 @@ use serde_json::json;
 use thiserror::Error;
 use trunkline_model::{
     ClientAuthMethod, ConnectionOwner, ConnectionState, RegisteredBy, ServerAuth, ServerName, Timestamp,
-    UpstreamClient, UserId,
+    UpstreamClient,
 };
 use trunkline_storage::StoreError;
 
 use super::connections::Connections;
 use super::discovery::{DiscoveryError, discover};
-use super::held::{Held, Snapshot};
+use super::held::{Credential, Held, Snapshot, Unusable};
 use super::registration::{RegistrationError, sent};
 use super::sealed::{open_tokens, place_of_tokens};
 use super::token;
@@ -134,10 +134,32 @@ impl Connections {
             .collect()
     }
 
+    /// The sign-in provider whose ID token of the caller a server is shown; none where it is shown none.
+    pub fn shows_caller_of(&self, server: &ServerName) -> Option<String> {
+        self.upstream(server)?.auth.shows_caller_of().map(ToOwned::to_owned)
+    }
+
+    /// Connects a server that is shown who calls, for `owner`, if it is not connected.
+    ///
+    /// # Errors
+    /// [`Unusable`] says whether a sign-in can help.
+    pub async fn connect_by_sign_in(
+        self: &Arc<Self>,
+        server: &ServerName,
+        owner: &ConnectionOwner,
+    ) -> Result<(), Unusable> {
+        let Some(upstream) = self.upstream(server) else {
+            return Err(Unusable::NotForCaller { reason: "there is no such server".to_owned() });
+        };
+        let held = self.held(server, owner);
+        Credential { connections: Arc::clone(self), upstream, held }.obtain().await.map(drop)
+    }
+
     /// Whose connection a person makes of `server`; none when there is nothing to connect.
     pub fn is_shared(&self, server: &ServerName) -> Option<bool> {
-        let upstream = self.upstream(server).filter(|upstream| upstream.needs_person())?;
-        Some(!upstream.auth.is_per_user())
+        let upstream = self.upstream(server)?;
+        let can_be = upstream.needs_person() || upstream.auth.shows_caller_of().is_some();
+        can_be.then(|| !upstream.auth.is_per_user())
     }
 
     fn shown(&self, held: &Held) -> Option<ShownConnection> {
@@ -197,11 +219,11 @@ impl Connections {
     /// with which its access tokens end.
     async fn revoke(&self, connection: &trunkline_model::Connection, tokens: &token::Tokens, endpoint: &str) {
         let detail = &connection.detail;
-        let Ok(proof) = self.proof(&connection.server, &detail.issuer, &detail.client_id).await else {
-            return;
-        };
         let refresh = tokens.refresh_token.as_ref().map(|token| (token, "refresh_token"));
         for (token, hint) in refresh.into_iter().chain([(&tokens.access_token, "access_token")]) {
+            // An assertion is good for one request.
+            let proof = self.proof(&connection.server, &detail.issuer, &detail.client_id).await;
+            let Ok(proof) = proof else { return };
             let form = [("token", token.expose()), ("token_type_hint", hint)];
             let Some(request) = token::request(endpoint, &proof, &form) else { return };
             match self.transport.send(request).await {
@@ -215,36 +237,6 @@ impl Connections {
                 }
             }
         }
-    }
-
-    /// Ends every connection of an owner who is no more.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn forget_owner(&self, owner: &ConnectionOwner) -> Result<usize, StoreError> {
-        let mut ended = 0;
-        for held in self.all().iter().filter(|held| held.owner == *owner) {
-            ended += usize::from(self.disconnect(&held.server, owner).await?);
-        }
-        Ok(ended)
-    }
-
-    /// Ends the connections of users who have been deleted.
-    ///
-    /// # Errors
-    /// [`StoreError`]: those that are left are ended another time.
-    pub async fn forget_gone_owners(&self) -> Result<(), StoreError> {
-        let mut owners: Vec<_> = self.list().into_iter().map(|connection| connection.owner).collect();
-        owners.dedup();
-        for owner in owners {
-            let user = owner.as_str().starts_with("usr_").then(|| owner.as_str().parse::<UserId>());
-            if let Some(Ok(user)) = user
-                && self.store.users().find(user).await?.is_none()
-            {
-                self.forget_owner(&owner).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Every client, by server and issuer.

@@ -4,6 +4,7 @@
 mod authority;
 mod consent;
 mod fortnight;
+mod identity;
 mod lies;
 mod operators;
 mod refresh;
@@ -69,11 +70,22 @@ async fn process(
     authority: &Arc<Authority>,
     seed: u64,
 ) -> Arc<Connections> {
+    process_with(store, clock, authority, seed, Arc::new(super::identity::NoSignIn)).await
+}
+
+async fn process_with(
+    store: &Arc<Store>,
+    clock: &ManualClock,
+    authority: &Arc<Authority>,
+    seed: u64,
+    identities: Arc<dyn super::Identities>,
+) -> Arc<Connections> {
     let parts = Parts {
         store: Arc::clone(store),
         clock: Arc::new(clock.clone()),
         transport: Arc::clone(authority) as Arc<dyn super::Transport>,
         presence: Presence::new(&"https://hub.example".parse().unwrap(), None, None),
+        identities,
         holder: format!("process {seed}"),
         random: StdRng::seed_from_u64(seed),
     };

@@ -13,6 +13,7 @@ use thiserror::Error;
 use trunkline_model::{ClientAuthMethod, Secret, Timestamp};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+use super::assertion;
 use super::challenge::scopes;
 use super::metadata::cut;
 use super::transport::{Transport, TransportError};
@@ -22,7 +23,7 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24 * 366);
 
 /// What a grant gave.
 #[derive(Debug, Clone)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
     pub obtained_at: Timestamp,
@@ -33,18 +34,22 @@ pub(super) struct Tokens {
 
 /// Tokens, and for which scopes when the answer says so.
 #[derive(Debug, Clone)]
-pub(super) struct Granted {
+pub(crate) struct Granted {
     pub tokens: Tokens,
     pub scopes: Option<Vec<String>>,
     /// The type of the token, such as `urn:ietf:params:oauth:token-type:id-jag` (RFC 8693 section 2.2.1).
     pub issued_token_type: Option<String>,
+    /// What proves who signed in (OpenID Connect Core section 3.1.3.3).
+    pub id_token: Option<Secret>,
 }
 
 /// How the hub proves which client it is.
 #[derive(Debug, Clone)]
-pub(super) struct Proof {
+pub(crate) struct Proof {
     pub id: String,
     pub secret: Option<Secret>,
+    /// Signed for one request.
+    pub assertion: Option<Secret>,
     pub method: ClientAuthMethod,
 }
 
@@ -70,7 +75,7 @@ pub enum TokenError {
 ///
 /// # Errors
 /// [`TokenError`].
-pub(super) async fn ask(
+pub(crate) async fn ask(
     transport: &dyn Transport,
     endpoint: &str,
     proof: &Proof,
@@ -91,8 +96,8 @@ pub(super) fn request(endpoint: &str, proof: &Proof, form: &[(&str, &str)]) -> O
     let mut body = Serializer::new(String::new());
     body.extend_pairs(form);
     let mut request = Request::post(endpoint).header(ACCEPT, "application/json");
-    match (&proof.method, &proof.secret) {
-        (ClientAuthMethod::ClientSecretBasic, Some(secret)) => {
+    match (&proof.method, &proof.secret, &proof.assertion) {
+        (ClientAuthMethod::ClientSecretBasic, Some(secret), _) => {
             // Both parts are encoded as in a form (RFC 6749 section 2.3.1).
             let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
             let pair = format!("{}:{}", encoded(&proof.id), encoded(secret.expose()));
@@ -102,10 +107,15 @@ pub(super) fn request(endpoint: &str, proof: &Proof, form: &[(&str, &str)]) -> O
             // Some look the client up before they look at the header (the Python SDK).
             body.append_pair("client_id", &proof.id);
         }
-        (ClientAuthMethod::ClientSecretPost, Some(secret)) => {
+        (ClientAuthMethod::ClientSecretPost, Some(secret), _) => {
             body.append_pair("client_id", &proof.id).append_pair("client_secret", secret.expose());
         }
-        (_, _) => {
+        (ClientAuthMethod::PrivateKeyJwt, _, Some(assertion)) => {
+            body.append_pair("client_id", &proof.id)
+                .append_pair("client_assertion_type", assertion::KIND)
+                .append_pair("client_assertion", assertion.expose());
+        }
+        (_, _, _) => {
             body.append_pair("client_id", &proof.id);
         }
     }
@@ -135,6 +145,8 @@ struct Answer {
     scope: Option<String>,
     #[serde(default)]
     issued_token_type: Option<String>,
+    #[serde(default)]
+    id_token: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -199,6 +211,7 @@ fn granted(body: &[u8], now: Timestamp) -> Option<Granted> {
     Some(Granted {
         scopes: answer.scope.as_deref().map(scopes),
         issued_token_type: answer.issued_token_type,
+        id_token: answer.id_token,
         tokens: Tokens {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token.filter(|token| !token.expose().is_empty()),
@@ -275,6 +288,7 @@ mod tests {
         let proof = |method, secret: Option<&str>| Proof {
             id: "id:1".into(),
             secret: secret.map(Secret::new),
+            assertion: (method == ClientAuthMethod::PrivateKeyJwt).then(|| Secret::new("j.w.t")),
             method,
         };
         let sent = |proof: &Proof| {
@@ -289,6 +303,10 @@ mod tests {
         );
         let post = sent(&proof(ClientAuthMethod::ClientSecretPost, Some("s")));
         assert_eq!(post, (None, "a=b+c&client_id=id%3A1&client_secret=s".to_owned()));
+        let signed = sent(&proof(ClientAuthMethod::PrivateKeyJwt, Some("s")));
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        let expected = format!("a=b+c&client_id=id%3A1&client_assertion_type={kind}&client_assertion=j.w.t");
+        assert_eq!(signed, (None, expected));
         let public = sent(&proof(ClientAuthMethod::None, Some("s")));
         assert_eq!(public, (None, "a=b+c&client_id=id%3A1".to_owned()));
     }

@@ -5,6 +5,7 @@
 //!   of itself, and its keys, both fetched when needed.
 //! - `begin` sends a browser there, `callback` takes it back.
 //! - `backchannel` hears of sign-outs.
+//! - `kept` is what servers are shown of a sign-in, and `renewal` keeps it new.
 
 pub(super) mod backchannel;
 pub(super) mod begin;
@@ -14,8 +15,10 @@ mod claims;
 mod exchange;
 mod id_token;
 mod jwks;
+pub(super) mod kept;
 mod metadata;
 mod person;
+mod renewal;
 mod settings;
 mod transaction;
 

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use trunkline_storage::StoreError;
 
 use super::{Login, Posted, SignedIn, see_other, unavailable};
 use crate::page::page;
@@ -25,6 +26,11 @@ pub(super) async fn sign_out(State(login): State<Arc<Login>>, posted: Posted) ->
     };
     // Before the session ends, and with it what the provider wants to see.
     let elsewhere = login.sign_out_url(&signed_in).await;
+    if elsewhere.is_some()
+        && let Err(error) = login.empty_identity(&signed_in).await
+    {
+        return unavailable(error);
+    }
     let cookie = match login.sessions.sign_out(signed_in.session).await {
         Ok(cookie) => cookie,
         Err(error) => return unavailable(error),
@@ -39,6 +45,16 @@ pub(super) async fn sign_out(State(login): State<Arc<Login>>, posted: Posted) ->
 }
 
 impl Login {
+    /// What came with a sign-in is not shown to servers once the person ends
+    /// it at the provider too.
+    async fn empty_identity(&self, signed_in: &SignedIn) -> Result<(), StoreError> {
+        let sessions = self.people.sessions_of(signed_in.user.id);
+        let Some(session) = sessions.iter().find(|session| session.id == signed_in.session) else {
+            return Ok(());
+        };
+        self.store.kept_identities().empty(session.user, &session.method, session.id).await
+    }
+
     /// The provider's name and where it ends its own session; none where the
     /// session here did not come from one, or it cannot.
     async fn sign_out_url(&self, signed_in: &SignedIn) -> Option<(String, String)> {

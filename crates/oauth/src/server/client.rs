@@ -67,6 +67,8 @@ impl AuthorizationServer {
             name: metadata.client_name.clone().unwrap_or_default(),
             metadata: serde_json::to_string(metadata).unwrap_or_default(),
             secret_hash: None,
+            previous_secret: None,
+            secret_at: None,
             registration_hash: None,
             service_user: None,
             registered_from: "document".to_owned(),

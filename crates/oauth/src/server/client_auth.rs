@@ -7,7 +7,7 @@ use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
-use trunkline_model::{Timestamp, TokenHash};
+use trunkline_model::{OauthClient, Timestamp, TokenHash};
 use trunkline_storage::StoreError;
 
 use super::AuthorizationServer;
@@ -62,8 +62,7 @@ impl AuthorizationServer {
             // A public client that sends a secret all the same is asked for nothing.
             (AuthMethod::None, Proof::Secret(_)) if client.stored.secret_hash.is_none() => Ok(client),
             (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Proof::Secret(secret)) => {
-                let expected = client.stored.secret_hash.ok_or(ClientAuthFault::Wrong)?;
-                if is_same(&expected, &keys::hash(&secret)) {
+                if is_secret_of(&client.stored, &keys::hash(&secret), self.clock.now()) {
                     Ok(client)
                 } else {
                     Err(ClientAuthFault::Wrong)
@@ -201,6 +200,13 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, ClientAuthFaul
 
 fn form_decoded(text: &str) -> String {
     url::form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
+}
+
+/// Whether a secret with this hash is the client's, or was until lately.
+fn is_secret_of(client: &OauthClient, found: &TokenHash, now: Timestamp) -> bool {
+    let previous = client.previous_secret.filter(|previous| now < previous.until);
+    client.secret_hash.is_some_and(|newest| is_same(&newest, found))
+        || previous.is_some_and(|previous| is_same(&previous.hash, found))
 }
 
 fn is_same(expected: &TokenHash, found: &TokenHash) -> bool {

@@ -70,7 +70,7 @@ impl Metadata {
             jwks_uri: at("jwks.json"),
             revocation_endpoint: at("revoke"),
             introspection_endpoint: at("introspect"),
-            device_authorization_endpoint: at("device_authorization"),
+            device_authorization_endpoint: at("device"),
             scopes_supported: scope::ALL,
             response_types_supported: ["code"],
             response_modes_supported: ["query"],

@@ -89,6 +89,8 @@ impl AuthorizationServer {
             name: metadata.client_name.clone().unwrap_or_default(),
             metadata: serde_json::to_string(&metadata).unwrap_or_default(),
             secret_hash: secret.as_ref().map(|secret| crate::keys::hash(secret.expose())),
+            previous_secret: None,
+            secret_at: None,
             registration_hash: Some(registration.hash),
             service_user: None,
             registered_from: address,

@@ -69,6 +69,8 @@ pub fn create_client(
         name: wanted.name,
         metadata: serde_json::to_string(&metadata).unwrap_or_default(),
         secret_hash: secret.as_ref().map(|minted| minted.hash),
+        previous_secret: None,
+        secret_at: None,
         registration_hash: None,
         service_user: wanted.service_user,
         registered_from: "operator".to_owned(),

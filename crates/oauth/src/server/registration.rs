@@ -72,6 +72,7 @@ pub(super) async fn replace(
         client.secret_hash = Some(minted.hash);
     } else if !wants_secret {
         client.secret_hash = None;
+        client.previous_secret = None;
     }
     client.name = metadata.client_name.clone().unwrap_or_default();
     client.metadata = serde_json::to_string(&metadata).unwrap_or_default();

@@ -318,7 +318,7 @@ async fn without_its_database_no_endpoint_gives_anything_or_takes_anything_away(
         ("/oauth/token", vec![("grant_type", device), ("device_code", "x")]),
         ("/oauth/revoke", vec![("token", refresh.as_str())]),
         ("/oauth/introspect", vec![("token", refresh.as_str())]),
-        ("/oauth/device_authorization", vec![]),
+        ("/oauth/device", vec![]),
     ] {
         let (status, body) = fixture.post(path, "desk", &fields).await;
         assert_eq!((status, &body["error"]), (503, &json!("temporarily_unavailable")), "{path} {fields:?}");

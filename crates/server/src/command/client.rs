@@ -6,17 +6,21 @@ mod delete;
 mod grants;
 mod list;
 mod revoke;
+mod rotate;
 mod show;
+
+use std::time::Duration;
 
 use clap::Subcommand;
 use trunkline_model::GrantId;
 
 use super::hub_args::HubArgs;
+use crate::config::parse_duration;
 use crate::output::{Outcome, Output};
 
-/// Make, list, block and delete OAuth clients, and revoke what users granted them.
+/// Make, list, rotate, block and delete OAuth clients, and revoke what users granted them.
 ///
-/// Works on the hub's database, beside a running hub, and takes effect in it at once.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline client create ci --service-account robot --confidential
@@ -74,6 +78,21 @@ Exit codes: 0 it is blocked, 1 there is no such client.")]
         #[command(flatten)]
         hub: HubArgs,
     },
+    /// Give a client another secret and show it, this once; the one before it stays good for a while.
+    #[command(after_help = "Example:
+  trunkline client rotate ci --grace 12h
+
+Exit codes: 0 the new secret is printed, 1 there is no such client, it has no secret, or it is blocked.")]
+    Rotate {
+        /// The client's id.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// How long the secret before it stays good.
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_duration)]
+        grace: Duration,
+        #[command(flatten)]
+        hub: HubArgs,
+    },
     /// Delete a client, with what users allowed and granted it.
     #[command(after_help = "Example:
   trunkline client delete client_0192f0c17cf87e3f8a5d1f2e3c4b5a69
@@ -119,6 +138,7 @@ pub(super) async fn run(args: ClientArgs, output: Output) -> anyhow::Result<Outc
         ClientCommand::Show { id, hub } => Box::pin(show::run(&id, &hub, output)).await,
         ClientCommand::Create { wanted, hub } => Box::pin(create::run(wanted, &hub, output)).await,
         ClientCommand::Block { id, undo, hub } => Box::pin(block::run(&id, undo, &hub, output)).await,
+        ClientCommand::Rotate { id, grace, hub } => Box::pin(rotate::run(&id, grace, &hub, output)).await,
         ClientCommand::Delete { id, hub } => Box::pin(delete::run(&id, &hub, output)).await,
         ClientCommand::Grants { client, user, hub } => {
             let wanted = grants::Wanted { client, user };

@@ -13,7 +13,7 @@ use crate::output::{Outcome, Output};
 
 /// Connect upstream servers that want a consent, and look after what was given.
 ///
-/// Works on the running hub.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline connection list

@@ -5,15 +5,13 @@ mod sample_config;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use trunkline_model::{Clock as _, Secret, SystemClock};
-use trunkline_storage::Store;
+use trunkline_model::Secret;
 
 use super::key::{Wanted, create};
 use crate::DataDir;
+use crate::api::Api;
 use crate::config::{Config, DEFAULT_LISTEN};
 use crate::output::{Outcome, Output};
 use crate::serve::{self, Ready, ServeOptions};
@@ -64,17 +62,16 @@ pub(super) async fn run(args: DemoArgs, output: Output) -> anyhow::Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// A key for the profile, stored before the hub opens the database.
+/// A key for the profile, made before the hub opens the database.
 async fn new_key(data: &DataDir, config: &Config) -> anyhow::Result<Secret> {
-    data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
-    let store = Store::open(data.store_options(config), Arc::new(SystemClock)).await?;
     let wanted = Wanted {
         profile: sample_config::profile()?,
         name: "demo".to_owned(),
         expires: Some(LIFETIME),
         owner: None,
     };
-    let (_, key) = create(&store, wanted, SystemClock.now()).await?;
-    store.close().await;
-    Ok(key)
+    let api = Api::alone(data, config).await?;
+    let created = create(&wanted, &api).await;
+    api.close().await;
+    Ok(Secret::new(created?.key))
 }

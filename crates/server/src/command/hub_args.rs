@@ -8,9 +8,9 @@ use trunkline_model::{ProfileName, ServerName, SystemClock};
 use trunkline_storage::{Store, recover};
 
 use crate::DataDir;
+use crate::api::Api;
 use crate::config::{self, Config, ConfigErrors, suggestion};
 use crate::control::Control;
-use crate::output::Output;
 
 /// The file that counts when none is named.
 const USUAL_FILE: &str = "trunkline.yaml";
@@ -46,21 +46,48 @@ impl HubArgs {
         self.config_path().map_or_else(|| Ok(Config::default()), |path| config::load(&path).map_err(in_words))
     }
 
-    /// The database of the hub, made when there is none.
+    /// Lets `work` use the admin API of the hub: the running one's, or without
+    /// one that of a hub in this process, on an existing database.
     ///
     /// # Errors
-    /// It cannot be opened, or its key is missing.
-    pub(super) async fn store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
-        let data = self.data();
-        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
-        Ok(Store::open(data.store_options(config), Arc::new(SystemClock)).await?)
+    /// What `work` says; there is no hub and no database; or it cannot be opened.
+    pub(super) async fn with_api<T>(
+        &self,
+        work: impl AsyncFnOnce(&Api) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.on_api(work, |config| self.require_database(config)).await
     }
 
-    /// The database of the hub, for commands that have nothing to do where there is none.
+    /// As [`Self::with_api`], for what begins with an empty database.
     ///
     /// # Errors
-    /// It does not exist, cannot be opened, or its key is missing.
-    pub(super) async fn existing_store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+    /// What `work` says, or the database cannot be made or opened.
+    pub(super) async fn with_new_api<T>(
+        &self,
+        work: impl AsyncFnOnce(&Api) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.on_api(work, |_| Ok(())).await
+    }
+
+    async fn on_api<T>(
+        &self,
+        work: impl AsyncFnOnce(&Api) -> anyhow::Result<T>,
+        check: impl FnOnce(&Config) -> anyhow::Result<()>,
+    ) -> anyhow::Result<T> {
+        let api = match Api::running(self.data()).await? {
+            Some(api) => api,
+            None => {
+                let config = self.load()?;
+                check(&config)?;
+                Box::pin(Api::alone(&self.data(), &config)).await?
+            }
+        };
+        let done = work(&api).await;
+        api.close().await;
+        done
+    }
+
+    fn require_database(&self, config: &Config) -> anyhow::Result<()> {
         let database = self.data().database();
         if config.database_url.is_none() && !database.exists() {
             bail!(
@@ -68,7 +95,18 @@ impl HubArgs {
                 database.display()
             );
         }
-        self.store(config).await
+        Ok(())
+    }
+
+    /// The database of the hub, for commands that read it alone.
+    ///
+    /// # Errors
+    /// It does not exist, cannot be opened, or its key is missing.
+    pub(super) async fn existing_store(&self, config: &Config) -> anyhow::Result<Arc<Store>> {
+        self.require_database(config)?;
+        let data = self.data();
+        data.create().with_context(|| format!("cannot make the data directory {}", data.path().display()))?;
+        Ok(Store::open(data.store_options(config), Arc::new(SystemClock)).await?)
     }
 
     /// The database with every event of the audit trail in it, also those
@@ -85,19 +123,6 @@ impl HubArgs {
             }
         }
         Ok(store)
-    }
-}
-
-/// Lets a running hub take over a change of the database at once; without one
-/// there is nobody to tell, and one that does not answer notices by itself.
-pub(super) async fn announce_change(data: &DataDir, output: Output) {
-    let told = match Control::connect(data).await {
-        Ok(Some(control)) => control.changed().await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = told {
-        output.note(format_args!("the running hub takes the change over a little later: {error:#}"));
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) use create::{OwnerName, Wanted, create};
 
 /// Make, list, rotate and revoke API keys.
 ///
-/// Works on the hub's database, beside a running hub, and takes effect in it at once.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline key create --profile engineering --name ci --expires 90d

@@ -13,7 +13,7 @@ use crate::output::{Outcome, Output};
 
 /// Browser sessions, sign-in links, and the token of a directory that provisions users.
 ///
-/// Works on the hub's database, beside a running hub, and takes effect in it at once.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline login list
@@ -29,7 +29,7 @@ pub(super) struct LoginArgs {
 enum LoginCommand {
     /// List who is signed in, in which browser.
     #[command(after_help = "Example:
-  trunkline login list --json | jq -r '.sessions[] | select(.user == \"ann@example.org\") | .id'")]
+  trunkline login list --json | jq -r '.sessions[] | select(.login == \"ann@example.org\") | .id'")]
     List {
         #[command(flatten)]
         hub: HubArgs,
@@ -79,9 +79,7 @@ pub(super) async fn run(args: LoginArgs, output: Output) -> anyhow::Result<Outco
         LoginCommand::Revoke { id, user, hub } => {
             Box::pin(revoke::run(id, user.as_deref(), &hub, output)).await
         }
-        LoginCommand::Link { user, hub } => {
-            Box::pin(link::run(&user, link::Before::Nothing, &hub, output)).await
-        }
+        LoginCommand::Link { user, hub } => Box::pin(link::run(&user, "link", &hub, output)).await,
         LoginCommand::ScimToken { revoke, hub } => Box::pin(scim_token::run(revoke, &hub, output)).await,
     }
 }

@@ -1,34 +1,72 @@
-//! Users and teams by what people call them.
+//! Users and teams as commands name them: by a name or by an id.
 
-use std::collections::HashMap;
+use anyhow::bail;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use trunkline_model::{Role, UserKind};
 
-use anyhow::{anyhow, bail};
-use trunkline_model::{KeyOwner, Team, TeamId, User, UserId};
-use trunkline_storage::Store;
+use crate::api::Api;
+use crate::config::suggestion;
 
-use super::hub_args::HubArgs;
-use crate::config::{Config, suggestion};
-use crate::control::{Control, HubFacts};
+/// `GET /api/v1/users`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Users {
+    pub(super) users: Vec<User>,
+}
+
+/// A user or a service account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct User {
+    pub(super) id: String,
+    pub(super) kind: UserKind,
+    pub(super) login: String,
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) teams: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) disabled_at: Option<String>,
+    /// What tables have no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+/// `GET /api/v1/teams`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Teams {
+    pub(super) teams: Vec<Team>,
+}
+
+/// Users under one name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Team {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) members: Vec<Member>,
+    /// What tables have no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) id: String,
+    pub(super) login: String,
+}
 
 /// The user with this sign-in name or id.
 ///
 /// # Errors
-/// There is none, with the nearest name; or the database's.
-pub(super) async fn user_named(store: &Store, text: &str) -> anyhow::Result<User> {
-    if let Some(id) = text.starts_with("usr_").then(|| text.parse().ok()).flatten()
-        && let Some(user) = store.users().find(id).await?
-    {
-        return Ok(user);
+/// There is none, with the nearest name; or the hub's.
+pub(super) async fn user_named(api: &Api, text: &str) -> anyhow::Result<User> {
+    let Users { users } = api.get("/api/v1/users").await?;
+    let is_named = |user: &&User| user.login.eq_ignore_ascii_case(text) || user.id == text;
+    if let Some(user) = users.iter().find(is_named) {
+        return Ok(user.clone());
     }
-    let login = User::login_from(text).ok_or_else(|| anyhow!("{text:?} is no sign-in name"))?;
-    if let Some(user) = store.users().find_by_login(&login).await? {
-        return Ok(user);
-    }
-    let users = store.users().list().await?;
     let known: Vec<&str> = users.iter().map(|user| user.login.as_str()).collect();
-    match suggestion(&login, &known) {
-        Some(help) => bail!("there is no user `{login}`; {help}"),
-        None => bail!("there is no user `{login}`; `trunkline user list` shows them all"),
+    match suggestion(text, &known) {
+        Some(help) => bail!("there is no user `{text}`; {help}"),
+        None => bail!("there is no user `{text}`; `trunkline user list` shows them all"),
     }
 }
 
@@ -36,55 +74,14 @@ pub(super) async fn user_named(store: &Store, text: &str) -> anyhow::Result<User
 ///
 /// # Errors
 /// As [`user_named`].
-pub(super) async fn team_named(store: &Store, text: &str) -> anyhow::Result<Team> {
-    let teams = store.teams().list().await?;
-    if let Some(team) = teams.iter().find(|team| team.name == text || team.id.to_string() == text) {
+pub(super) async fn team_named(api: &Api, text: &str) -> anyhow::Result<Team> {
+    let Teams { teams } = api.get("/api/v1/teams").await?;
+    if let Some(team) = teams.iter().find(|team| team.name == text || team.id == text) {
         return Ok(team.clone());
     }
     let known: Vec<&str> = teams.iter().map(|team| team.name.as_str()).collect();
     match suggestion(text, &known) {
         Some(help) => bail!("there is no team `{text}`; {help}"),
         None => bail!("there is no team `{text}`; `trunkline team list` shows them all"),
-    }
-}
-
-/// The URL under which people reach the hub: what the running one says, or
-/// else the configuration.
-///
-/// # Errors
-/// The running hub does not answer.
-pub(super) async fn public_url(hub: &HubArgs, config: &Config) -> anyhow::Result<String> {
-    match Control::connect(&hub.data()).await? {
-        Some(control) => Ok(control.get::<HubFacts>("/api/v1/hub").await?.public_url),
-        None => Ok(config.base_url(config.listen)),
-    }
-}
-
-/// What owners of keys are called.
-#[derive(Debug)]
-pub(super) struct Owners {
-    users: HashMap<UserId, String>,
-    teams: HashMap<TeamId, String>,
-}
-
-impl Owners {
-    pub(super) async fn read(store: &Store) -> anyhow::Result<Self> {
-        let users = store.users().list().await?.into_iter().map(|user| (user.id, user.login));
-        let teams = store.teams().list().await?.into_iter().map(|team| (team.id, team.name));
-        Ok(Self { users: users.collect(), teams: teams.collect() })
-    }
-
-    pub(super) fn name(&self, owner: KeyOwner) -> String {
-        match owner {
-            KeyOwner::User(id) => self.user(id),
-            KeyOwner::Team(id) => {
-                let name = self.teams.get(&id).cloned();
-                format!("team:{}", name.unwrap_or_else(|| id.to_string()))
-            }
-        }
-    }
-
-    pub(super) fn user(&self, id: UserId) -> String {
-        self.users.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 }

@@ -7,15 +7,15 @@ mod list;
 mod reset;
 
 use clap::{Subcommand, ValueEnum};
-use trunkline_model::{Role, User};
-use trunkline_storage::UserChange;
+use trunkline_model::{Role, User, UserKind};
 
+use self::change::Change;
 use super::hub_args::HubArgs;
 use crate::output::{Outcome, Output};
 
 /// Make, list, change and delete users and service accounts.
 ///
-/// Works on the hub's database, beside a running hub, and takes effect in it at once.
+/// Works beside a running hub, in which it takes effect at once, and without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   trunkline user create ann@example.org --name Ann --role admin
@@ -144,20 +144,21 @@ Exit codes: 0 done, 1 there is no such user, or it is the last owner.")]
 pub(super) async fn run(args: UserArgs, output: Output) -> anyhow::Result<Outcome> {
     match args.command {
         UserCommand::Create { login, name, role, service, hub } => {
-            let wanted = create::Wanted { login, name, role: role.into(), service };
+            let kind = if service { UserKind::Service } else { UserKind::Person };
+            let wanted = create::Wanted { login, name, role: role.into(), kind };
             Box::pin(create::run(wanted, &hub, output)).await
         }
         UserCommand::List { hub } => Box::pin(list::run(&hub, output)).await,
         UserCommand::SetRole { user, role, hub } => {
-            let change = UserChange { role: Some(role.into()), ..UserChange::default() };
+            let change = Change { role: Some(role.into()), ..Change::default() };
             Box::pin(change::run(&user, change, &hub, output)).await
         }
         UserCommand::Disable { user, hub } => {
-            let change = UserChange { disabled: Some(true), ..UserChange::default() };
+            let change = Change { disabled: Some(true), ..Change::default() };
             Box::pin(change::run(&user, change, &hub, output)).await
         }
         UserCommand::Enable { user, hub } => {
-            let change = UserChange { disabled: Some(false), ..UserChange::default() };
+            let change = Change { disabled: Some(false), ..Change::default() };
             Box::pin(change::run(&user, change, &hub, output)).await
         }
         UserCommand::Delete { user, hub } => Box::pin(delete::run(&user, &hub, output)).await,

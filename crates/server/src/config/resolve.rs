@@ -33,6 +33,8 @@ struct Resolver<'a> {
     broken: &'a [Path],
     /// The directory of the file: relative paths start there.
     directory: &'a FilePath,
+    /// The identity providers of `sign_in`.
+    sign_in_providers: Vec<String>,
     problems: Vec<Problem>,
     notes: Vec<String>,
 }
@@ -44,7 +46,14 @@ pub(super) fn resolve(
     broken: &[Path],
     directory: &FilePath,
 ) -> (Config, Vec<Problem>) {
-    let mut resolver = Resolver { places, broken, directory, problems: Vec::new(), notes: Vec::new() };
+    let mut resolver = Resolver {
+        places,
+        broken,
+        directory,
+        sign_in_providers: file.sign_in.issuers.keys().cloned().collect(),
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
     let root = Path::root();
     let mut config = Config {
         listen: resolver.listen(file.listen.as_deref(), &root.key("listen")),
@@ -67,6 +76,7 @@ pub(super) fn resolve(
     resolver.sign_in(&file.sign_in, &mut config);
     config.oauth_client = resolver.oauth_client(&file.oauth_client, &root.key("oauth_client"));
     resolver.servers(&file.servers, &mut config);
+    config.keep_identities();
     resolver.profiles(file, &mut config);
     resolver.providers(file);
     config.notes = resolver.notes;

@@ -1,5 +1,7 @@
 //! What a file may say, what it may not, and what is said about it.
 
+mod auth;
+
 use std::path::Path;
 use std::time::Duration;
 

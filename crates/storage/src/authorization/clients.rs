@@ -1,6 +1,6 @@
 //! OAuth clients, without their secrets: only hashes are stored.
 
-use trunkline_model::{ClientKind, OauthClient, Timestamp, TokenHash, UserId};
+use trunkline_model::{ClientKind, OauthClient, PreviousSecret, Timestamp, TokenHash, UserId};
 use uuid::Uuid;
 
 use super::hash;
@@ -9,14 +9,18 @@ use crate::database::{Database, Work, reading, within};
 use crate::error::StoreError;
 
 const COLUMNS_FROM: &str = "SELECT id, kind, name, metadata, secret_hash, registration_hash, service_user, \
-     registered_from, created_at, used_at, blocked_at FROM oauth_client WHERE id = $1";
+     registered_from, created_at, used_at, blocked_at, previous_secret_hash, previous_secret_until, secret_at \
+     FROM oauth_client WHERE id = $1";
 const LIST: &str = "SELECT id, kind, name, metadata, secret_hash, registration_hash, service_user, \
-     registered_from, created_at, used_at, blocked_at FROM oauth_client ORDER BY created_at, id";
+     registered_from, created_at, used_at, blocked_at, previous_secret_hash, previous_secret_until, secret_at \
+     FROM oauth_client ORDER BY created_at, id";
 const INSERT: &str = "INSERT INTO oauth_client (id, kind, name, metadata, secret_hash, registration_hash, \
      service_user, registered_from, created_at, used_at, blocked_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING";
-const UPDATE: &str = "UPDATE oauth_client SET name = $2, metadata = $3, secret_hash = $4, registration_hash = $5 \
-     WHERE id = $1";
+const UPDATE: &str = "UPDATE oauth_client SET name = $2, metadata = $3, secret_hash = $4, registration_hash = $5, \
+     previous_secret_hash = $6, previous_secret_until = $7 WHERE id = $1";
+const ROTATE: &str = "UPDATE oauth_client SET previous_secret_hash = secret_hash, previous_secret_until = $3, \
+     secret_hash = $2, secret_at = $4 WHERE id = $1 AND secret_hash IS NOT NULL AND blocked_at IS NULL";
 const USED: &str = "UPDATE oauth_client SET used_at = $2 WHERE id = $1";
 const BLOCK: &str = "UPDATE oauth_client SET blocked_at = $2 WHERE id = $1 AND blocked_at IS NULL";
 const UNBLOCK: &str = "UPDATE oauth_client SET blocked_at = NULL WHERE id = $1 AND blocked_at IS NOT NULL";
@@ -26,22 +30,67 @@ const REVOKE_GRANTS: &str = "UPDATE oauth_grant SET revoked_at = $2, revoked_bec
      WHERE client = $1 AND revoked_at IS NULL";
 const COUNT: &str = "SELECT COUNT(*) FROM oauth_client WHERE kind = $1";
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] =
-    &[COLUMNS_FROM, LIST, INSERT, UPDATE, USED, BLOCK, UNBLOCK, DELETE, FORGET_CONSENT, REVOKE_GRANTS, COUNT];
+pub(crate) const STATEMENTS: &[&str] = &[
+    COLUMNS_FROM,
+    LIST,
+    INSERT,
+    UPDATE,
+    ROTATE,
+    USED,
+    BLOCK,
+    UNBLOCK,
+    DELETE,
+    FORGET_CONSENT,
+    REVOKE_GRANTS,
+    COUNT,
+];
 
-type Row = (
-    String,
-    String,
-    String,
-    String,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
-    Option<Uuid>,
-    String,
-    i64,
-    Option<i64>,
-    Option<i64>,
-);
+#[derive(Debug)]
+struct Row {
+    id: String,
+    kind: String,
+    name: String,
+    metadata: String,
+    secret_hash: Option<Vec<u8>>,
+    registration_hash: Option<Vec<u8>>,
+    service_user: Option<Uuid>,
+    registered_from: String,
+    created_at: i64,
+    used_at: Option<i64>,
+    blocked_at: Option<i64>,
+    previous_secret_hash: Option<Vec<u8>>,
+    previous_secret_until: Option<i64>,
+    secret_at: Option<i64>,
+}
+
+impl<'r, R> sqlx::FromRow<'r, R> for Row
+where
+    R: sqlx::Row,
+    &'static str: sqlx::ColumnIndex<R>,
+    Uuid: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            kind: row.try_get("kind")?,
+            name: row.try_get("name")?,
+            metadata: row.try_get("metadata")?,
+            secret_hash: row.try_get("secret_hash")?,
+            registration_hash: row.try_get("registration_hash")?,
+            service_user: row.try_get("service_user")?,
+            registered_from: row.try_get("registered_from")?,
+            created_at: row.try_get("created_at")?,
+            used_at: row.try_get("used_at")?,
+            blocked_at: row.try_get("blocked_at")?,
+            previous_secret_hash: row.try_get("previous_secret_hash")?,
+            previous_secret_until: row.try_get("previous_secret_until")?,
+            secret_at: row.try_get("secret_at")?,
+        })
+    }
+}
 
 /// The repository of OAuth clients.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +181,8 @@ impl<'a> Clients<'a> {
                 .bind(&client.metadata)
                 .bind(client.secret_hash.map(|hash| hash.0.to_vec()))
                 .bind(client.registration_hash.map(|hash| hash.0.to_vec()))
+                .bind(client.previous_secret.map(|previous| previous.hash.0.to_vec()))
+                .bind(client.previous_secret.map(|previous| previous.until.as_micros()))
                 .execute(connection)
                 .await
                 .map_err(on())?
@@ -139,6 +190,35 @@ impl<'a> Clients<'a> {
         });
         work.commit().await.map_err(on())?;
         Ok(updated == 1)
+    }
+
+    /// Gives a client another secret; the one before stays good until
+    /// `previous_until`. False when it is not there, has none, or is blocked.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn rotate_secret(
+        self,
+        id: &str,
+        secret: TokenHash,
+        previous_until: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let on = || StoreError::on("rotate the secret of an OAuth client");
+        let mut work = self.database.begin().await.map_err(on())?;
+        let rotated = within!(&mut work, connection => {
+            sqlx::query(ROTATE)
+                .bind(id)
+                .bind(secret.0.to_vec())
+                .bind(previous_until.as_micros())
+                .bind(at.as_micros())
+                .execute(connection)
+                .await
+                .map_err(on())?
+                .rows_affected()
+        });
+        work.commit().await.map_err(on())?;
+        Ok(rotated == 1)
     }
 
     /// Notes that the client got a token.
@@ -239,36 +319,29 @@ async fn revoke_grants(
 
 fn oauth_client(row: Row) -> Result<OauthClient, StoreError> {
     const WHAT: &str = "an OAuth client";
-    let (
-        id,
-        kind,
-        name,
-        metadata,
-        secret,
-        registration,
-        service_user,
-        registered_from,
-        created,
-        used,
-        blocked,
-    ) = row;
     let some_hash = |bytes: Option<Vec<u8>>| -> Result<Option<TokenHash>, StoreError> {
         bytes.map(|bytes| hash(WHAT, bytes)).transpose()
     };
+    let previous_secret = match (some_hash(row.previous_secret_hash)?, row.previous_secret_until) {
+        (Some(hash), Some(until)) => Some(PreviousSecret { hash, until: Timestamp::from_micros(until) }),
+        _ => None,
+    };
     Ok(OauthClient {
-        kind: ClientKind::named(&kind).ok_or_else(|| StoreError::Damaged {
+        kind: ClientKind::named(&row.kind).ok_or_else(|| StoreError::Damaged {
             what: WHAT,
-            detail: format!("{id}: its kind is unknown"),
+            detail: format!("{}: its kind is unknown", row.id),
         })?,
-        id,
-        name,
-        metadata,
-        secret_hash: some_hash(secret)?,
-        registration_hash: some_hash(registration)?,
-        service_user: service_user.map(UserId::from_uuid),
-        registered_from,
-        created_at: Timestamp::from_micros(created),
-        used_at: used.map(Timestamp::from_micros),
-        blocked_at: blocked.map(Timestamp::from_micros),
+        id: row.id,
+        name: row.name,
+        metadata: row.metadata,
+        secret_hash: some_hash(row.secret_hash)?,
+        previous_secret,
+        secret_at: row.secret_at.map(Timestamp::from_micros),
+        registration_hash: some_hash(row.registration_hash)?,
+        service_user: row.service_user.map(UserId::from_uuid),
+        registered_from: row.registered_from,
+        created_at: Timestamp::from_micros(row.created_at),
+        used_at: row.used_at.map(Timestamp::from_micros),
+        blocked_at: row.blocked_at.map(Timestamp::from_micros),
     })
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use trunkline_model::{
-    ClientKind, Grant, GrantFlow, GrantId, OauthClient, ProfileName, Timestamp, TokenHash, UserId,
+    ClientKind, Grant, GrantFlow, GrantId, OauthClient, PreviousSecret, ProfileName, Timestamp, TokenHash,
+    UserId,
 };
 use uuid::Uuid;
 
@@ -35,6 +36,8 @@ fn client(id: &str, kind: ClientKind) -> OauthClient {
         name: "Ä 'client'".to_owned(),
         metadata: r#"{"redirect_uris":[]}"#.to_owned(),
         secret_hash: Some(TokenHash([1; 32])),
+        previous_secret: None,
+        secret_at: None,
         registration_hash: None,
         service_user: Some(user(9)),
         registered_from: "127.0.0.1".to_owned(),
@@ -87,6 +90,27 @@ fn code(number: u8, grant: &Grant) -> AuthorizationCode {
 }
 
 #[tokio::test]
+async fn the_secret_before_is_known_beside_the_newest() {
+    on_both(async |location| {
+        let store = store_at(location).await;
+        let made = client("a", ClientKind::Registered);
+        assert!(store.clients().insert(&made).await.unwrap());
+        assert!(store.clients().rotate_secret("a", TokenHash([9; 32]), at(9), at(4)).await.unwrap());
+        let rotated = OauthClient {
+            secret_hash: Some(TokenHash([9; 32])),
+            previous_secret: made.secret_hash.map(|hash| PreviousSecret { hash, until: at(9) }),
+            secret_at: Some(at(4)),
+            ..made
+        };
+        assert_eq!(store.clients().find("a").await.unwrap(), Some(rotated));
+        assert!(store.clients().block("a", at(5)).await.unwrap());
+        assert!(!store.clients().rotate_secret("a", TokenHash([8; 32]), at(9), at(6)).await.unwrap());
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_client_is_found_changed_blocked_with_its_grants_and_deleted() {
     on_both(async |location| {
         let store = store_at(location).await;
@@ -101,6 +125,7 @@ async fn a_client_is_found_changed_blocked_with_its_grants_and_deleted() {
 
         let changed = OauthClient { name: "other".to_owned(), secret_hash: None, ..made };
         assert!(clients.update(&changed).await.unwrap());
+        assert!(!clients.rotate_secret("a", TokenHash([9; 32]), at(9), at(4)).await.unwrap(), "it has none");
         clients.used("a", at(5)).await.unwrap();
         assert_eq!(clients.list().await.unwrap(), [OauthClient { used_at: Some(at(5)), ..changed }]);
 

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Pools, reading};
 use crate::{
-    Store, audit, authorization, browser_sessions, changes, connections, keys, sign_in_links, store, teams,
-    upstream_clients, upstream_flows, users,
+    Store, audit, authorization, browser_sessions, changes, connections, kept_identities, keys,
+    sign_in_links, store, teams, upstream_clients, upstream_flows, users,
 };
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
@@ -19,6 +19,7 @@ fn statements(store: &Store) -> Vec<Arc<str>> {
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,
         connections::STATEMENTS,
+        kept_identities::STATEMENTS,
         keys::STATEMENTS,
         sign_in_links::STATEMENTS,
         store::STATEMENTS,

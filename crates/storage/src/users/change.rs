@@ -7,6 +7,7 @@ use super::{FIND, Row, Users, user};
 use crate::changes::Topic;
 use crate::database::{Work, within};
 use crate::error::StoreError;
+use crate::kept_identities::ERASE_OF_USER;
 
 /// Holds the row until the end of the transaction: changes that must see each
 /// other's outcome come one after the other.
@@ -35,6 +36,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOGIN_OF_ANOTHER,
     DELETE,
 ];
+
+/// What a change of a user may touch.
+const ENDED: &[Topic] = &[Topic::People, Topic::Keys, Topic::Grants, Topic::Identities];
 
 /// What is to be otherwise; what is none stays.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +99,7 @@ impl Users<'_> {
         if let Some(at) = after.disabled_at {
             end_everything(&mut work, id, at).await.map_err(on())?;
         }
-        self.watcher.commit_on(work, &[Topic::People, Topic::Keys, Topic::Grants]).await.map_err(on())?;
+        self.watcher.commit_on(work, ENDED).await.map_err(on())?;
         Ok(Changed::Done(after))
     }
 
@@ -120,7 +124,7 @@ impl Users<'_> {
         within!(&mut work, connection => {
             sqlx::query(DELETE).bind(id.as_uuid()).execute(connection).await.map_err(on())?;
         });
-        self.watcher.commit_on(work, &[Topic::People, Topic::Keys, Topic::Grants]).await.map_err(on())?;
+        self.watcher.commit_on(work, ENDED).await.map_err(on())?;
         Ok(Changed::Done(user))
     }
 }
@@ -200,7 +204,10 @@ async fn end_everything(work: &mut Work, id: UserId, at: Timestamp) -> Result<()
             sqlx::query(ending).bind(id.as_uuid()).bind(at.as_micros()).execute(connection).await?;
         });
     }
-    within!(work, connection => {
-        sqlx::query(END_LINKS).bind(id.as_uuid()).execute(connection).await.map(drop)
-    })
+    for ending in [END_LINKS, ERASE_OF_USER] {
+        within!(work, connection => {
+            sqlx::query(ending).bind(id.as_uuid()).execute(connection).await?;
+        });
+    }
+    Ok(())
 }

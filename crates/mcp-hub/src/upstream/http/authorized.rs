@@ -60,6 +60,7 @@ impl Wire {
 pub(super) fn unusable(error: Unusable, credential: &Credential) -> Failure {
     match error {
         Unusable::NeedsConsent { reason } => Failure::SignIn { reason, link: credential.link() },
+        Unusable::NotForCaller { reason } => Failure::SignIn { reason, link: None },
         Unusable::Unavailable { reason } => Failure::NotSent { reason },
     }
 }

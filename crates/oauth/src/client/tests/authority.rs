@@ -43,6 +43,8 @@ pub(super) struct Script {
     pub(super) refreshes: u32,
     pub(super) asked: Vec<String>,
     pub(super) revoked: Vec<String>,
+    /// The tokens that were exchanged.
+    pub(super) shown: Vec<String>,
     refresh_token: Option<String>,
     replaced: Option<String>,
     issued: u32,
@@ -68,6 +70,7 @@ impl Authority {
             refreshes: 0,
             asked: Vec::new(),
             revoked: Vec::new(),
+            shown: Vec::new(),
             refresh_token: None,
             replaced: None,
             issued: 0,
@@ -179,6 +182,9 @@ impl Authority {
                 return Ok(answer(400, r#"{"error":"invalid_grant"}"#));
             }
             script.replaced = shown;
+        }
+        if field(request, "grant_type").ends_with("token-exchange") {
+            script.shown.push(field(request, "subject_token"));
         }
         script.issued += 1;
         let number = script.issued;

@@ -86,12 +86,19 @@ impl Login {
     async fn end_issuer_sessions(&self, issuer: &Issuer, token: &LogoutToken) -> Result<u64, StoreError> {
         let (sessions, now) = (self.store.browser_sessions(), self.now());
         let name = &issuer.settings.name;
+        let kept = self.store.kept_identities();
         let ended = match (&token.session, &token.subject) {
-            (Some(session), _) => sessions.revoke_of_issuer(name, session, now).await?,
+            (Some(session), _) => {
+                kept.erase_of_session(name, session).await?;
+                sessions.revoke_of_issuer(name, session, now).await?
+            }
             (None, Some(subject)) => {
                 let identity = Identity { issuer: issuer.settings.issuer.clone(), subject: subject.clone() };
                 match self.store.users().find_by_identity(&identity).await? {
-                    Some(user) => sessions.revoke_of_method(name, user.id, now).await?,
+                    Some(user) => {
+                        kept.erase(user.id, name).await?;
+                        sessions.revoke_of_method(name, user.id, now).await?
+                    }
                     None => 0,
                 }
             }

@@ -59,6 +59,10 @@ impl Login {
             .append_pair("nonce", &transaction.nonce)
             .append_pair("code_challenge", &transaction.challenge())
             .append_pair("code_challenge_method", "S256");
+        if settings.scopes.iter().any(|scope| scope == "offline_access") {
+            // Without it offline access is not granted (OpenID Connect Core section 11).
+            url.query_pairs_mut().append_pair("prompt", "consent");
+        }
         let location = HeaderValue::from_str(url.as_str())
             .map_err(|_| OidcError::Metadata("its authorization endpoint is not a URL"))?;
         let cookie = transaction

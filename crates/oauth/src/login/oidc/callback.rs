@@ -11,6 +11,7 @@ use trunkline_storage::IssuerSession;
 
 use super::super::{Login, Next, unavailable};
 use super::begin::{away, no_such_issuer};
+use super::id_token::Asked;
 use super::person::NotLetIn;
 use super::transaction::Transaction;
 use super::{Claims, Issuer, OidcError, exchange};
@@ -26,9 +27,10 @@ pub(in crate::login) struct Returned {
 }
 
 /// What the provider proved.
-struct Proved {
-    claims: Claims,
+pub(super) struct Proved {
+    pub(super) claims: Claims,
     session: IssuerSession,
+    pub(super) tokens: exchange::Tokens,
 }
 
 /// `GET /login/callback/{name}`
@@ -82,7 +84,8 @@ impl Login {
         let proof = exchange::Proof { code, verifier: &transaction.verifier, redirect_uri: &redirect_uri };
         let tokens = exchange::code_for_tokens(outbound, &metadata, settings, proof).await?;
         let id_token = tokens.id_token.expose();
-        let mut claims = issuer.verify_id_token(outbound, id_token, &transaction.nonce, now).await?;
+        let asked = Asked::Nonce(&transaction.nonce);
+        let mut claims = issuer.verify_id_token(outbound, id_token, asked, now).await?;
         if let Some(endpoint) = &metadata.userinfo_endpoint
             && issuer.lacks(&claims)
         {
@@ -93,7 +96,7 @@ impl Login {
             id: claims.text("sid").map(ToOwned::to_owned),
             id_token: id_token.map(|sealed| sealed.to_string()),
         };
-        Ok(Proved { claims, session })
+        Ok(Proved { claims, session, tokens })
     }
 
     async fn let_in(
@@ -111,6 +114,11 @@ impl Login {
                 return not_let_in(&why);
             }
         };
+        if issuer.settings.keeps_identity
+            && let Err(error) = self.keep_identity(issuer, user.id, &proved).await
+        {
+            return unavailable(error);
+        }
         self.begin_issuer_session(issuer, &user, proved.session, transaction, headers).await
     }
 

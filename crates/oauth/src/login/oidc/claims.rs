@@ -126,6 +126,7 @@ pub(super) mod tests {
             allow: Allow::default(),
             create_users: true,
             adopt_users: false,
+            keeps_identity: false,
         }
     }
 

@@ -21,6 +21,9 @@ use crate::unambiguous::Unambiguous;
 pub(super) struct Tokens {
     pub(super) id_token: Secret,
     access_token: Secret,
+    /// Where offline access was granted.
+    #[serde(default)]
+    pub(super) refresh_token: Option<Secret>,
 }
 
 /// What a code is exchanged with.

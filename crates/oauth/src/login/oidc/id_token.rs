@@ -29,20 +29,33 @@ pub(super) struct LogoutToken {
     pub(super) id: String,
 }
 
+/// What an ID token answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// A sign-in with this nonce.
+    Nonce(&'a str),
+    /// A refresh of what this ID token, which was verified when it came, began.
+    Renewal(&'a str),
+}
+
 impl Issuer {
-    /// The claims of an ID token for this hub that answers our `nonce`.
+    /// The claims of an ID token for this hub that answers what was asked.
     pub(super) async fn verify_id_token(
         &self,
         outbound: &Outbound,
         token: &str,
-        nonce: &str,
+        asked: Asked<'_>,
         now: Timestamp,
     ) -> Result<Claims, OidcError> {
         let (header, claims) = self.verified(outbound, token, now).await?;
         if header.typ.as_deref().is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {
             return Err(OidcError::Token("it is of another type"));
         }
-        check_id_token(&claims, &self.settings.issuer, &self.settings.client_id, nonce, now)?;
+        check_id_token(&claims, &self.settings.issuer, &self.settings.client_id, now)?;
+        match asked {
+            Asked::Nonce(nonce) => check_nonce(&claims, nonce)?,
+            Asked::Renewal(before) => check_renewal(&claims, before)?,
+        }
         Ok(Claims(claims))
     }
 
@@ -128,7 +141,6 @@ fn check_id_token(
     claims: &Map<String, Value>,
     issuer: &str,
     client_id: &str,
-    nonce: &str,
     now: Timestamp,
 ) -> Result<(), OidcError> {
     check_parties(claims, issuer, client_id)?;
@@ -137,13 +149,38 @@ fn check_id_token(
         return Err(OidcError::Token("it has expired"));
     }
     check_made(claims, now)?;
-    if claims.get("nonce").and_then(Value::as_str) != Some(nonce) {
-        return Err(OidcError::Token("it answers another request"));
-    }
     if claims.get("sub").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(OidcError::Token("it names nobody"));
     }
     Ok(())
+}
+
+fn check_nonce(claims: &Map<String, Value>, nonce: &str) -> Result<(), OidcError> {
+    if claims.get("nonce").and_then(Value::as_str) != Some(nonce) {
+        return Err(OidcError::Token("it answers another request"));
+    }
+    Ok(())
+}
+
+/// About the same person and the same sign-in (OpenID Connect Core section 12.2).
+fn check_renewal(claims: &Map<String, Value>, before: &str) -> Result<(), OidcError> {
+    let before: Map<String, Value> = jsonwebtoken::dangerous::insecure_decode_claims(before)
+        .map_err(|_| OidcError::Token("there is none that it could renew"))?;
+    if claims.get("sub") != before.get("sub") {
+        return Err(OidcError::Token("it is about somebody else"));
+    }
+    for name in ["nonce", "auth_time"] {
+        let (now, then) = (claims.get(name), before.get(name));
+        if now.is_some() && then.is_some() && now != then {
+            return Err(OidcError::Token("it answers another request"));
+        }
+    }
+    Ok(())
+}
+
+/// When an ID token ends.
+pub(super) fn end_of(claims: &Claims) -> Option<Timestamp> {
+    time(&claims.0, "exp")
 }
 
 fn check_logout_token(
@@ -238,7 +275,9 @@ mod tests {
     }
 
     fn check(changes: &Value) -> Result<(), String> {
-        check_id_token(&with(changes), "https://idp.example", "hub", "n", NOW)
+        let claims = with(changes);
+        check_id_token(&claims, "https://idp.example", "hub", NOW)
+            .and_then(|()| check_nonce(&claims, "n"))
             .map_err(|error| error.to_string())
     }
 
@@ -274,6 +313,29 @@ mod tests {
             let error = check(&bad).expect_err("refused");
             assert!(error.contains(fault), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_renewed_id_token_is_about_the_same_person_and_sign_in() {
+        let token = |changes: &Value| {
+            let body = encoded(serde_json::to_string(&with(changes)).expect("JSON").as_bytes());
+            format!("{}.{body}.AA", encoded(br#"{"alg":"EdDSA"}"#))
+        };
+        let before = token(&json!({"auth_time": 1_699_999_000}));
+        for good in
+            [json!({}), json!({"nonce": null}), json!({"auth_time": 1_699_999_000, "iat": 1_700_000_010})]
+        {
+            assert!(check_renewal(&with(&good), &before).is_ok(), "{good}");
+        }
+        for bad in [
+            json!({"sub": "43"}),
+            json!({"sub": null}),
+            json!({"nonce": "other"}),
+            json!({"auth_time": 1_699_999_001}),
+        ] {
+            assert!(check_renewal(&with(&bad), &before).is_err(), "{bad}");
+        }
+        assert!(check_renewal(&with(&json!({})), "no token").is_err());
     }
 
     #[test]

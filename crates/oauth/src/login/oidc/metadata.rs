@@ -26,7 +26,7 @@ pub(crate) struct Metadata {
 impl Metadata {
     /// Whether our credential goes into the body: where the provider takes it
     /// nowhere else (OpenID Connect Core section 9: Basic is the default).
-    pub(super) fn takes_secret_in_body(&self) -> bool {
+    pub(crate) fn takes_secret_in_body(&self) -> bool {
         let methods = &self.token_endpoint_auth_methods_supported;
         let has = |name: &str| methods.iter().any(|method| method == name);
         has("client_secret_post") && !has("client_secret_basic")

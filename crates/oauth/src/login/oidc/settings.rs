@@ -45,6 +45,8 @@ pub struct IssuerSettings {
     /// administrator made, and who never signed in otherwise, is taken for
     /// the same person.
     pub adopt_users: bool,
+    /// Whether what proves a person is kept: servers are shown it.
+    pub keeps_identity: bool,
 }
 
 impl IssuerSettings {

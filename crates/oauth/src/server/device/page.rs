@@ -1,11 +1,11 @@
-//! `/oauth/device`: a user types the code of a device and allows it (RFC 8628
+//! `/device`: a user types the code of a device and allows it (RFC 8628
 //! section 3.3). The code alone allows nothing: the user is shown what it
 //! would allow, and asked (section 5.4).
 
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, Request, State};
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use trunkline_model::ClientKind;
@@ -44,13 +44,18 @@ pub(in crate::server) async fn show(
 ) -> Response {
     let query = query.unwrap_or_default();
     let response = match server.sessions.signed_in(&headers) {
-        None => server.sign_in_and_return("/oauth/device", &query),
+        None => server.sign_in_and_return("/device", &query),
         Some(signed_in) => {
             let form = Form::parse(query.as_bytes()).unwrap_or_default();
             server.ask_for_code(&signed_in, form.get("user_code").unwrap_or_default(), None)
         }
     };
     std::future::ready(response).await
+}
+
+/// `GET /oauth/device`: a person who took the devices' endpoint for this page.
+pub(in crate::server) async fn elsewhere() -> Redirect {
+    std::future::ready(Redirect::to("/device")).await
 }
 
 pub(in crate::server) async fn answer(

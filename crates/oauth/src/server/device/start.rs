@@ -1,4 +1,4 @@
-//! `POST /oauth/device_authorization` (RFC 8628 section 3.1).
+//! `POST /oauth/device` (RFC 8628 section 3.1).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl AuthorizationServer {
             polled_at: None,
         };
         self.store.devices().insert(&device).await?;
-        let page = format!("{}/oauth/device", self.issuer());
+        let page = format!("{}/device", self.issuer());
         Ok(Started {
             device_code: minted.key.expose().to_owned(),
             verification_uri_complete: format!("{page}?user_code={code}"),

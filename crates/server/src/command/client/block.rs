@@ -1,10 +1,11 @@
 //! `trunkline client block`.
 
+use http::Method;
 use serde::Serialize;
-use trunkline_model::{Clock as _, SystemClock};
+use serde_json::json;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
+use super::list::{Client, path_of};
 use crate::output::{Outcome, Output};
 
 #[derive(Debug, Serialize)]
@@ -16,22 +17,14 @@ struct Blocked {
 }
 
 pub(super) async fn run(id: &str, undo: bool, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let changed_now = if undo {
-        store.clients().unblock(id).await?
-    } else {
-        store.clients().block(id, SystemClock.now()).await?
-    };
-    let known = changed_now || store.clients().find(id).await?.is_some();
-    store.close().await;
-    if !known {
-        output.error(format_args!("there is no client {id}"));
-        return Ok(Outcome::Negative);
-    }
-    if changed_now {
-        announce_change(&hub.data(), output).await;
-    }
+    let path = path_of(id);
+    let changed_now = hub
+        .with_api(async |api| {
+            let before: Client = api.get(&path).await?;
+            api.tell(Method::PATCH, &path, &json!({ "blocked": !undo })).await?;
+            Ok(before.blocked_at.is_some() == undo)
+        })
+        .await?;
     let words = match (undo, changed_now) {
         (false, true) => "is blocked, and what users granted it is revoked",
         (false, false) => "was blocked before",

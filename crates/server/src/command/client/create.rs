@@ -1,12 +1,12 @@
 //! `trunkline client create`.
 
-use anyhow::{anyhow, bail};
-use serde::Serialize;
-use trunkline_model::{Clock as _, SystemClock, User, UserKind};
-use trunkline_oauth::server::{NewClient, create_client};
-use trunkline_storage::Store;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::HubArgs;
+use crate::api::Api;
+use crate::command::named::user_named;
 use crate::output::{Outcome, Output};
 
 /// What client is wanted.
@@ -35,21 +35,18 @@ pub(super) struct CreateArgs {
     assertions: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// The answer of `POST /api/v1/clients`.
+#[derive(Debug, Serialize, Deserialize)]
 struct Created {
     id: String,
     name: String,
     /// The only time that it is shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
 pub(super) async fn run(args: CreateArgs, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.store(&config).await?;
-    let outcome = create(args, &store).await;
-    store.close().await;
-    let created = outcome?;
+    let created = hub.with_new_api(async |api| create(&args, api).await).await?;
     match &created.secret {
         Some(secret) => {
             output.note(format_args!("client {} is made. Its secret is shown this once:", created.id));
@@ -60,34 +57,19 @@ pub(super) async fn run(args: CreateArgs, hub: &HubArgs, output: Output) -> anyh
     Ok(Outcome::Done)
 }
 
-async fn create(args: CreateArgs, store: &Store) -> anyhow::Result<Created> {
-    let service_user = match &args.service_account {
-        Some(login) => Some(service_account(store, login).await?.id),
+async fn create(args: &CreateArgs, api: &Api) -> anyhow::Result<Created> {
+    let service_account = match &args.service_account {
+        Some(name) => Some(user_named(api, name).await?.id),
         None => None,
     };
-    let wanted = NewClient {
-        name: args.name.unwrap_or_else(|| args.id.clone()),
-        id: args.id,
-        redirect_uris: args.redirect_uris,
-        confidential: args.confidential,
-        service_user,
-        token_exchange: args.token_exchange,
-        assertions: args.assertions,
-    };
-    let (client, secret) = create_client(wanted, &mut rand::rng(), SystemClock.now())?;
-    if !store.clients().insert(&client).await? {
-        bail!("there is a client {} already", client.id);
-    }
-    let secret = secret.map(|secret| secret.expose().to_owned());
-    Ok(Created { id: client.id, name: client.name, secret })
-}
-
-async fn service_account(store: &Store, login: &str) -> anyhow::Result<User> {
-    let users = store.users().list().await?;
-    let user = users.into_iter().find(|user| user.login.eq_ignore_ascii_case(login));
-    let user = user.ok_or_else(|| anyhow!("there is no user `{login}`"))?;
-    if user.kind != UserKind::Service {
-        bail!("`{login}` is a person; a client that acts by itself needs a service account");
-    }
-    Ok(user)
+    let wanted = json!({
+        "id": args.id,
+        "name": args.name,
+        "redirect_uris": args.redirect_uris,
+        "confidential": args.confidential,
+        "service_account": service_account,
+        "token_exchange": args.token_exchange,
+        "assertions": args.assertions,
+    });
+    api.ask(Method::POST, "/api/v1/clients", &wanted).await
 }

@@ -1,63 +1,57 @@
 //! `trunkline client list`.
 
-use serde::Serialize;
-use trunkline_model::{ClientKind, OauthClient, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use trunkline_model::ClientKind;
 
 use super::HubArgs;
-use crate::output::{Outcome, Output, Table};
+use crate::api::segment;
+use crate::output::{Outcome, Output, Table, printable};
 
-#[derive(Debug, Serialize)]
-struct Listed {
+/// `GET /api/v1/clients`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Clients {
     clients: Vec<Client>,
 }
 
-/// A client as lists show it.
-#[derive(Debug, Serialize)]
+/// An OAuth client.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Client {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) kind: ClientKind,
-    /// Whether it has a secret.
-    pub(super) confidential: bool,
     pub(super) registered_from: String,
     pub(super) created_at: String,
     pub(super) used_at: Option<String>,
     pub(super) blocked_at: Option<String>,
+    /// What tables have no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
-impl From<OauthClient> for Client {
-    fn from(client: OauthClient) -> Self {
-        Self {
-            id: client.id,
-            // Whoever registers chooses it: nothing of it may reach a terminal as a command.
-            name: client.name.chars().filter(|character| !character.is_control()).collect(),
-            kind: client.kind,
-            confidential: client.secret_hash.is_some(),
-            registered_from: client.registered_from,
-            created_at: client.created_at.to_string(),
-            used_at: client.used_at.as_ref().map(Timestamp::to_string),
-            blocked_at: client.blocked_at.as_ref().map(Timestamp::to_string),
-        }
+impl Client {
+    pub(super) fn state(&self) -> String {
+        self.blocked_at.as_ref().map_or_else(|| "live".to_owned(), |at| format!("blocked {at}"))
     }
+}
+
+/// Where the admin API has a client.
+pub(super) fn path_of(id: &str) -> String {
+    format!("/api/v1/clients/{}", segment(id))
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let clients: Vec<Client> = store.clients().list().await?.into_iter().map(Client::from).collect();
-    store.close().await;
+    let listed: Clients = hub.with_api(async |api| api.get("/api/v1/clients").await).await?;
     let mut table = Table::with_header(&["ID", "NAME", "KIND", "LAST USED", "STATE"]);
-    for client in &clients {
-        let state =
-            client.blocked_at.as_ref().map_or_else(|| "live".to_owned(), |at| format!("blocked {at}"));
+    for client in &listed.clients {
         table.row([
             client.id.clone(),
-            client.name.clone(),
+            printable(&client.name),
             client.kind.as_str().to_owned(),
             client.used_at.clone().unwrap_or_else(|| "never".to_owned()),
-            state,
+            client.state(),
         ]);
     }
-    output.result(table, &Listed { clients });
+    output.result(table, &listed);
     Ok(Outcome::Done)
 }

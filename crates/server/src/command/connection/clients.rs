@@ -1,13 +1,13 @@
 //! `trunkline connection clients`.
 
 use clap::Subcommand;
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use trunkline_model::ServerName;
-use url::form_urlencoded::byte_serialize;
 
 use super::HubArgs;
-use crate::control::Control;
+use crate::api::segment;
 use crate::output::{Outcome, Output, Table};
 
 #[derive(Debug, clap::Args)]
@@ -101,15 +101,13 @@ pub(super) async fn run(args: ClientsArgs, output: Output) -> anyhow::Result<Out
         ClientsCommand::Resume(one) => (one, "resume"),
         ClientsCommand::Delete(one) => (one, "delete"),
     };
-    let control = Control::running(&one.hub.data()).await?;
-    let at =
-        one.issuer.map(|issuer| format!("?issuer={}", byte_serialize(issuer.as_bytes()).collect::<String>()));
-    let at = at.unwrap_or_default();
+    let at = one.issuer.map(|issuer| format!("?issuer={}", segment(&issuer))).unwrap_or_default();
     let path = format!("/api/v1/upstream-clients/{}", one.server);
-    match done {
-        "delete" => control.tell(http::Method::DELETE, &format!("{path}{at}")).await?,
-        action => control.tell(http::Method::POST, &format!("{path}/{action}{at}")).await?,
-    }
+    let (method, path) = match done {
+        "delete" => (Method::DELETE, format!("{path}{at}")),
+        action => (Method::POST, format!("{path}/{action}{at}")),
+    };
+    one.hub.with_api(async |api| api.tell(method, &path, &()).await).await?;
     let words = match done {
         "rotate" => "has a new secret",
         "register" => "is registered anew; its connections ended",
@@ -123,8 +121,7 @@ pub(super) async fn run(args: ClientsArgs, output: Output) -> anyhow::Result<Out
 }
 
 async fn list(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let control = Control::running(&hub.data()).await?;
-    let found: Clients = control.get("/api/v1/upstream-clients").await?;
+    let found: Clients = hub.with_api(async |api| api.get("/api/v1/upstream-clients").await).await?;
     let header = ["SERVER", "ISSUER", "CLIENT", "BY", "CONNECTIONS", "STATE"];
     let mut table = Table::with_header(&header);
     for client in &found.clients {

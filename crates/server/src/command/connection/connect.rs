@@ -1,11 +1,11 @@
 //! `trunkline connection connect`.
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use trunkline_model::ServerName;
-use url::form_urlencoded::byte_serialize;
 
 use super::HubArgs;
-use crate::control::Control;
+use crate::api::{Api, segment};
 use crate::output::{Outcome, Output};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,10 +19,12 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let control = Control::running(&hub.data()).await?;
-    let owner = owner.map(|owner| format!("?owner={}", byte_serialize(owner.as_bytes()).collect::<String>()));
+    let owner = owner.map(|owner| format!("?owner={}", segment(owner)));
     let path = format!("/api/v1/connections/{server}/connect{}", owner.unwrap_or_default());
-    let link: Link = control.ask(http::Method::POST, &path).await?;
+    // Nobody else takes what the browser brings back.
+    let api = Api::running(hub.data()).await?;
+    let api = api.with_context(|| format!("no hub runs on {}", hub.data().path().display()))?;
+    let link: Link = api.ask(http::Method::POST, &path, &()).await?;
     output.result(&link.url, &link);
     Ok(Outcome::Done)
 }

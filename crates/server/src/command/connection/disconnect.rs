@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use trunkline_model::ServerName;
-use url::form_urlencoded::byte_serialize;
 
 use super::HubArgs;
-use crate::control::Control;
+use crate::api::segment;
 use crate::output::{Outcome, Output};
 
 #[derive(Debug, Serialize)]
@@ -20,9 +19,8 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let control = Control::running(&hub.data()).await?;
-    let encoded: String = byte_serialize(owner.as_bytes()).collect();
-    control.tell(http::Method::DELETE, &format!("/api/v1/connections/{server}/{encoded}")).await?;
+    let path = format!("/api/v1/connections/{server}/{}", segment(owner));
+    hub.with_api(async |api| api.tell(http::Method::DELETE, &path, &()).await).await?;
     let done = Disconnected { server: server.to_string(), owner: owner.to_owned() };
     output.result(format_args!("{server} is no longer connected for {owner}"), &done);
     Ok(Outcome::Done)

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::HubArgs;
-use crate::control::Control;
 use crate::output::{Outcome, Output, Table};
 
 /// `GET /api/v1/connections`.
@@ -32,8 +31,7 @@ struct Connection {
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let control = Control::running(&hub.data()).await?;
-    let found: Connections = control.get("/api/v1/connections").await?;
+    let found: Connections = hub.with_api(async |api| api.get("/api/v1/connections").await).await?;
     let mut table = Table::with_header(&["SERVER", "OWNER", "STATE", "SCOPES", "EXPIRES", "LAST USED"]);
     for connection in &found.connections {
         let state = match &connection.reason {

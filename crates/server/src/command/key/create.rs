@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use trunkline_model::{ApiKey, Clock as _, KeyOwner, ProfileName, Secret, SystemClock, Timestamp};
-use trunkline_oauth::keys::NewKey;
-use trunkline_storage::Store;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use trunkline_model::ProfileName;
 
 use super::HubArgs;
-use crate::command::hub_args::{announce_change, require_profile};
+use crate::api::Api;
+use crate::command::hub_args::require_profile;
 use crate::command::named::{team_named, user_named};
-use crate::config::Config;
-use crate::control::{Control, Profiles};
+use crate::control::Profiles;
 use crate::output::{Outcome, Output};
 
 /// What key is wanted.
@@ -31,40 +31,21 @@ pub(in crate::command) enum OwnerName {
     Team(String),
 }
 
-impl OwnerName {
-    async fn find(&self, store: &Store) -> anyhow::Result<KeyOwner> {
-        Ok(match self {
-            Self::User(name) => KeyOwner::User(user_named(store, name).await?.id),
-            Self::Team(name) => KeyOwner::Team(team_named(store, name).await?.id),
-        })
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Created {
+/// The answer of `POST /api/v1/keys`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::command) struct Created {
     id: String,
     name: String,
     profile: ProfileName,
     /// The only time that it is shown.
-    key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::command) key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
 }
 
 pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    require_profile(&known_profiles(hub, &config).await?, &wanted.profile)?;
-    let store = hub.store(&config).await?;
-    let (stored, key) = create(&store, wanted, SystemClock.now()).await?;
-    store.close().await;
-    announce_change(&hub.data(), output).await;
-    let created = Created {
-        id: stored.id.to_string(),
-        key: key.expose().to_owned(),
-        expires_at: stored.expires_at.as_ref().map(Timestamp::to_string),
-        name: stored.name,
-        profile: stored.profile,
-    };
+    require_profile(&known_profiles(hub).await?, &wanted.profile)?;
+    let created = hub.with_new_api(async |api| create(&wanted, api).await).await?;
     output.note(format_args!(
         "{} opens the profile `{}`. The key is shown this once:",
         created.id, created.profile
@@ -74,31 +55,31 @@ pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow
 }
 
 /// The profiles that the running hub serves, or else those of the configuration.
-async fn known_profiles(hub: &HubArgs, config: &Config) -> anyhow::Result<Vec<String>> {
-    match Control::connect(&hub.data()).await? {
-        Some(control) => {
-            let Profiles { profiles } = control.get("/api/v1/profiles").await?;
+async fn known_profiles(hub: &HubArgs) -> anyhow::Result<Vec<String>> {
+    match Api::running(hub.data()).await? {
+        Some(api) => {
+            let Profiles { profiles } = api.get("/api/v1/profiles").await?;
             Ok(profiles.into_iter().map(|profile| profile.name).collect())
         }
-        None => Ok(config.profiles.keys().map(ToString::to_string).collect()),
+        None => Ok(hub.load()?.profiles.keys().map(ToString::to_string).collect()),
     }
 }
 
-/// Makes a key and stores what is kept of it.
+/// Makes a key.
 ///
 /// # Errors
-/// The database's.
-pub(in crate::command) async fn create(
-    store: &Store,
-    wanted: Wanted,
-    now: Timestamp,
-) -> anyhow::Result<(ApiKey, Secret)> {
+/// The owner is not there, or the hub's.
+pub(in crate::command) async fn create(wanted: &Wanted, api: &Api) -> anyhow::Result<Created> {
     let owner = match &wanted.owner {
-        Some(owner) => Some(owner.find(store).await?),
         None => None,
+        Some(OwnerName::User(name)) => Some(format!("user:{}", user_named(api, name).await?.id)),
+        Some(OwnerName::Team(name)) => Some(format!("team:{}", team_named(api, name).await?.id)),
     };
-    let wanted = NewKey { profile: wanted.profile, name: wanted.name, owner, lifetime: wanted.expires };
-    let (key, secret) = wanted.make(&mut rand::rng(), now);
-    store.keys().insert(&key).await?;
-    Ok((key, secret))
+    let body = json!({
+        "profile": wanted.profile,
+        "name": wanted.name,
+        "owner": owner,
+        "lifetime_seconds": wanted.expires.map(|lifetime| lifetime.as_secs()),
+    });
+    api.ask(Method::POST, "/api/v1/keys", &body).await
 }

@@ -1,10 +1,11 @@
 //! `trunkline key revoke`.
 
+use http::Method;
 use serde::Serialize;
-use trunkline_model::{Clock as _, KeyId, SystemClock};
+use trunkline_model::KeyId;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
+use super::list::Keys;
 use crate::output::{Outcome, Output};
 
 #[derive(Debug, Serialize)]
@@ -15,19 +16,15 @@ struct Revoked {
 }
 
 pub(super) async fn run(id: KeyId, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let revoked_now = store.keys().revoke(id, SystemClock.now()).await?;
-    let known = revoked_now || store.keys().find(id).await?.is_some();
-    store.close().await;
-    if revoked_now {
-        announce_change(&hub.data(), output).await;
-    }
-    if !known {
-        output.error(format_args!("there is no key {id}"));
-        return Ok(Outcome::Negative);
-    }
+    let id = id.to_string();
+    let revoked_now = hub
+        .with_api(async |api| {
+            let Keys { keys } = api.get("/api/v1/keys").await?;
+            api.tell(Method::DELETE, &format!("/api/v1/keys/{id}"), &()).await?;
+            Ok(keys.iter().any(|key| key.id == id && key.revoked_at.is_none()))
+        })
+        .await?;
     let words = if revoked_now { "is revoked" } else { "was revoked before" };
-    output.result(format_args!("{id} {words}"), &Revoked { id: id.to_string(), revoked_now });
+    output.result(format_args!("{id} {words}"), &Revoked { id: id.clone(), revoked_now });
     Ok(Outcome::Done)
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use trunkline_model::{Clock as _, KeyId, SystemClock};
-use trunkline_oauth::keys;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use trunkline_model::KeyId;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
 use crate::output::{Outcome, Output};
 
-#[derive(Debug, Serialize)]
+/// The answer of `POST /api/v1/keys/{id}/rotate`.
+#[derive(Debug, Serialize, Deserialize)]
 struct Rotated {
     id: String,
     /// The only time that it is shown.
@@ -25,25 +26,12 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let minted = keys::mint(&mut rand::rng());
-    let until = SystemClock.now().plus(grace);
-    let is_rotated = store.keys().rotate(id, minted.hash, &minted.hint, until).await?;
-    store.close().await;
-    if !is_rotated {
-        output.error(format_args!("there is no key {id}, or it is revoked"));
-        return Ok(Outcome::Negative);
-    }
-    announce_change(&hub.data(), output).await;
+    let (path, wanted) = (format!("/api/v1/keys/{id}/rotate"), json!({ "grace_seconds": grace.as_secs() }));
+    let rotated: Rotated = hub.with_api(async |api| api.ask(Method::POST, &path, &wanted).await).await?;
     output.note(format_args!(
-        "The secret of {id} before this one is good until {until}. The new one is shown this once:"
+        "The secret of {id} before this one is good until {}. The new one is shown this once:",
+        rotated.previous_until
     ));
-    let rotated = Rotated {
-        id: id.to_string(),
-        key: minted.key.expose().to_owned(),
-        previous_until: until.to_string(),
-    };
     output.result(&rotated.key, &rotated);
     Ok(Outcome::Done)
 }

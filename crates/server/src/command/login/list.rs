@@ -1,67 +1,47 @@
 //! `trunkline login list`.
 
-use serde::Serialize;
-use trunkline_model::{Clock as _, SystemClock};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::HubArgs;
-use crate::command::named::Owners;
-use crate::output::{Outcome, Output, Table};
+use crate::output::{Outcome, Output, Table, printable};
 
-#[derive(Debug, Serialize)]
-struct Listed {
-    sessions: Vec<Shown>,
+/// `GET /api/v1/sessions`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sessions {
+    pub(super) sessions: Vec<Session>,
 }
 
-#[derive(Debug, Serialize)]
-struct Shown {
-    id: String,
-    /// By what they sign in with.
+/// Somebody signed in, in a browser.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Session {
+    pub(super) id: String,
     user: String,
+    login: String,
     /// `password`, `link`, or the name of an issuer.
     method: String,
     user_agent: String,
     created_at: String,
     /// To some minutes.
     seen_at: String,
-    expires_at: String,
+    /// What the table has no room for.
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let names = Owners::read(&store).await?;
-    let sessions: Vec<Shown> = store
-        .browser_sessions()
-        .live(SystemClock.now())
-        .await?
-        .into_iter()
-        .map(|(_, session)| Shown {
-            id: session.id.to_string(),
-            user: names.user(session.user),
-            method: session.method,
-            user_agent: session.user_agent,
-            created_at: session.created_at.to_string(),
-            seen_at: session.seen_at.to_string(),
-            expires_at: session.expires_at.to_string(),
-        })
-        .collect();
-    store.close().await;
+    let listed: Sessions = hub.with_api(async |api| api.get("/api/v1/sessions").await).await?;
     let mut table = Table::with_header(&["ID", "USER", "BY", "SINCE", "LAST SEEN", "BROWSER"]);
-    for session in &sessions {
+    for session in &listed.sessions {
         table.row([
             session.id.clone(),
-            session.user.clone(),
+            session.login.clone(),
             session.method.clone(),
             session.created_at.clone(),
             session.seen_at.clone(),
             printable(&session.user_agent),
         ]);
     }
-    output.result(table, &Listed { sessions });
+    output.result(table, &listed);
     Ok(Outcome::Done)
-}
-
-/// A browser may call itself anything: nothing of it steers a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(60).collect()
 }

@@ -1,7 +1,7 @@
 //! `trunkline profile list`.
 
 use serde::Serialize;
-use trunkline_model::{ProfileAuth, ProfileSpec};
+use trunkline_model::ProfileSpec;
 
 use super::HubArgs;
 use crate::config::Config;
@@ -30,14 +30,9 @@ pub(super) async fn run(hub: &HubArgs, output: Output) -> anyhow::Result<Outcome
 }
 
 fn configured(config: &Config, profile: &ProfileSpec) -> Profile {
-    let auth = match profile.auth {
-        ProfileAuth::Oauth => "oauth",
-        ProfileAuth::ApiKey => "api_key",
-        ProfileAuth::None => "none",
-    };
     Profile {
         name: profile.name.to_string(),
-        auth: auth.to_owned(),
+        auth: profile.auth.as_str().to_owned(),
         endpoint: format!("{}/mcp/{}", config.base_url(config.listen), profile.name),
         servers: profile.servers.keys().map(ToString::to_string).collect(),
         description: config.profile_descriptions.get(&profile.name).cloned(),

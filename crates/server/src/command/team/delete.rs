@@ -1,9 +1,9 @@
 //! `trunkline team delete`.
 
+use http::Method;
 use serde::Serialize;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
 use crate::command::named::team_named;
 use crate::output::{Outcome, Output};
 
@@ -14,13 +14,14 @@ struct Deleted {
 }
 
 pub(super) async fn run(team: &str, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let team = team_named(&store, team).await?;
-    store.teams().delete(team.id).await?;
-    store.close().await;
-    announce_change(&hub.data(), output).await;
-    let deleted = Deleted { id: team.id.to_string(), name: team.name };
+    let team = hub
+        .with_api(async |api| {
+            let team = team_named(api, team).await?;
+            api.tell(Method::DELETE, &format!("/api/v1/teams/{}", team.id), &()).await?;
+            Ok(team)
+        })
+        .await?;
+    let deleted = Deleted { id: team.id, name: team.name };
     output.result(format_args!("the team {} is deleted", deleted.name), &deleted);
     Ok(Outcome::Done)
 }

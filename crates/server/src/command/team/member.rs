@@ -1,13 +1,14 @@
 //! `trunkline team add` and `team remove`.
 
+use http::Method;
 use serde::Serialize;
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
+use crate::api::Api;
 use crate::command::named::{team_named, user_named};
 use crate::output::{Outcome, Output};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Add,
     Remove,
@@ -28,18 +29,23 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let store = hub.existing_store(&config).await?;
-    let (team, user) = (team_named(&store, team).await?, user_named(&store, user).await?);
-    let (changed_now, words) = match change {
-        Change::Add => (store.teams().join(team.id, user.id).await?, "is in"),
-        Change::Remove => (store.teams().leave(team.id, user.id).await?, "is not in"),
+    let changed = hub.with_api(async |api| make(change, team, user, api).await).await?;
+    let words = match change {
+        Change::Add => "is in",
+        Change::Remove => "is not in",
     };
-    store.close().await;
-    if changed_now {
-        announce_change(&hub.data(), output).await;
-    }
-    let changed = Changed { team: team.name, user: user.login, changed_now };
     output.result(format_args!("{} {words} {}", changed.user, changed.team), &changed);
     Ok(Outcome::Done)
+}
+
+async fn make(change: Change, team: &str, user: &str, api: &Api) -> anyhow::Result<Changed> {
+    let (team, user) = (team_named(api, team).await?, user_named(api, user).await?);
+    let is_member = team.members.iter().any(|member| member.id == user.id);
+    let method = match change {
+        Change::Add => Method::PUT,
+        Change::Remove => Method::DELETE,
+    };
+    api.tell(method, &format!("/api/v1/teams/{}/members/{}", team.id, user.id), &()).await?;
+    let changed_now = is_member == (change == Change::Remove);
+    Ok(Changed { team: team.name, user: user.login, changed_now })
 }

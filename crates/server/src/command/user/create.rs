@@ -1,75 +1,57 @@
 //! `trunkline user create`.
 
+use http::Method;
 use serde::Serialize;
-use trunkline_model::{Clock as _, Role, SystemClock, User, UserKind};
-use trunkline_oauth::login::{make_link, new_user_id};
+use trunkline_model::{Role, UserKind};
 
 use super::HubArgs;
-use crate::command::hub_args::announce_change;
-use crate::command::named::public_url;
+use crate::api::Api;
+use crate::command::login::link::Link;
+use crate::command::named::User;
 use crate::output::{Outcome, Output};
 
 /// What user is wanted.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(super) struct Wanted {
     pub(super) login: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     pub(super) role: Role,
-    pub(super) service: bool,
+    pub(super) kind: UserKind,
 }
 
 #[derive(Debug, Serialize)]
 struct Created {
-    id: String,
-    login: String,
-    role: Role,
-    kind: UserKind,
+    #[serde(flatten)]
+    user: User,
     /// Signs the user in, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
 }
 
 pub(super) async fn run(wanted: Wanted, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    let config = hub.load()?;
-    let public_url = public_url(hub, &config).await?;
-    let store = hub.store(&config).await?;
-    let now = SystemClock.now();
-    let user = User {
-        id: new_user_id(now),
-        kind: if wanted.service { UserKind::Service } else { UserKind::Person },
-        name: wanted.name.unwrap_or_else(|| wanted.login.clone()),
-        login: wanted.login,
-        role: wanted.role,
-        created_at: now,
-        disabled_at: None,
-    };
-    if !store.users().insert_new(&user).await? {
-        store.close().await;
-        output.error(format_args!("there is a user `{}` already", user.login));
-        return Ok(Outcome::Negative);
-    }
-    let link = match user.kind {
-        UserKind::Person => Some(make_link(&store, &public_url, user.id, now).await?),
-        UserKind::Service => None,
-    };
-    store.close().await;
-    announce_change(&hub.data(), output).await;
-    let created = Created {
-        id: user.id.to_string(),
-        role: user.role,
-        kind: user.kind,
-        link: link.map(|link| link.expose().to_owned()),
-        login: user.login,
-    };
+    let created = hub.with_new_api(async |api| create(&wanted, api).await).await?;
     match &created.link {
         Some(link) => {
             output.note(format_args!(
                 "{} can sign in with this link, once within a day, and choose a password there:",
-                created.login
+                created.user.login
             ));
             output.result(link, &created);
         }
-        None => output.result(&created.id, &created),
+        None => output.result(&created.user.id, &created),
     }
     Ok(Outcome::Done)
+}
+
+async fn create(wanted: &Wanted, api: &Api) -> anyhow::Result<Created> {
+    let user: User = api.ask(Method::POST, "/api/v1/users", wanted).await?;
+    let link = match user.kind {
+        UserKind::Service => None,
+        UserKind::Person => {
+            let path = format!("/api/v1/users/{}/link", user.id);
+            Some(api.ask::<Link>(Method::POST, &path, &()).await?.link)
+        }
+    };
+    Ok(Created { user, link })
 }

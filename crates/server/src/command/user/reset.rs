@@ -5,5 +5,5 @@ use crate::command::login::link;
 use crate::output::{Outcome, Output};
 
 pub(super) async fn run(user: &str, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
-    link::run(user, link::Before::Reset, hub, output).await
+    link::run(user, "reset", hub, output).await
 }

@@ -46,7 +46,11 @@ pub(in crate::config) struct OauthAuth {
     pub(in crate::config) client_id: Option<String>,
     /// The secret of that client.
     pub(in crate::config) client_secret: Option<SecretText>,
-    /// How that client proves itself. Default: as the authorization server says.
+    /// The private key of that client in PEM (P-256, RSA or Ed25519), in place of a secret.
+    pub(in crate::config) client_key: Option<SecretText>,
+    /// What the authorization server calls that key (`kid`).
+    pub(in crate::config) client_key_id: Option<String>,
+    /// How that client proves itself. Default: `private_key_jwt` with a key; else as the authorization server says.
     pub(in crate::config) client_auth: Option<ClientAuthMethod>,
     /// How the hub becomes a client. Default: `auto`.
     pub(in crate::config) registration: Option<RegistrationBy>,
@@ -56,17 +60,24 @@ pub(in crate::config) struct OauthAuth {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ExchangeAuth {
-    /// Where tokens are exchanged.
-    pub(in crate::config) token_endpoint: String,
-    /// The hub's client there.
-    pub(in crate::config) client_id: String,
+    /// An identity provider of `sign_in.issuers`: the caller's own ID token of it is exchanged, unless there is a
+    /// `subject_token`, and exchanged there, unless there is a `token_endpoint`. Default: the only one there is.
+    pub(in crate::config) provider: Option<String>,
+    /// Where tokens are exchanged. Default: at the provider, as the client that the hub is there.
+    pub(in crate::config) token_endpoint: Option<String>,
+    /// The hub's client at the `token_endpoint`.
+    pub(in crate::config) client_id: Option<String>,
     /// The secret of that client.
     pub(in crate::config) client_secret: Option<SecretText>,
-    /// How that client proves itself. Default: `client_secret_basic` with a secret, else `none`.
+    /// The private key of that client in PEM (P-256, RSA or Ed25519), in place of a secret.
+    pub(in crate::config) client_key: Option<SecretText>,
+    /// What the authorization server calls that key (`kid`).
+    pub(in crate::config) client_key_id: Option<String>,
+    /// How that client proves itself. Default: `private_key_jwt` with a key, `client_secret_basic` with a secret, else `none`.
     pub(in crate::config) client_auth: Option<ClientAuthMethod>,
-    /// The token that is exchanged, such as a workload's identity.
-    pub(in crate::config) subject_token: SecretText,
-    /// Its type: `access_token`, `id_token`, `jwt`, `refresh_token`, or a whole URN. Default: `id_token`.
+    /// The token that is exchanged for every caller, such as a workload's identity. Default: each caller's own ID token.
+    pub(in crate::config) subject_token: Option<SecretText>,
+    /// The type of the `subject_token`: `access_token`, `id_token`, `jwt`, `refresh_token`, or a whole URN. Default: `id_token`.
     pub(in crate::config) subject_token_type: Option<String>,
     /// Whom the new token is for, where the endpoint wants that beside the server's URL.
     pub(in crate::config) audience: Option<String>,
@@ -85,7 +96,11 @@ pub(in crate::config) struct IdJagAuth {
     pub(in crate::config) client_id: String,
     /// The secret of that client.
     pub(in crate::config) client_secret: Option<SecretText>,
-    /// How that client proves itself. Default: `client_secret_basic` with a secret, else `none`.
+    /// The private key of that client in PEM (P-256, RSA or Ed25519), in place of a secret.
+    pub(in crate::config) client_key: Option<SecretText>,
+    /// What the authorization server calls that key (`kid`).
+    pub(in crate::config) client_key_id: Option<String>,
+    /// How that client proves itself. Default: `private_key_jwt` with a key; else as the authorization server says.
     pub(in crate::config) client_auth: Option<ClientAuthMethod>,
 }
 

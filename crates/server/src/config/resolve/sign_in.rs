@@ -79,6 +79,7 @@ impl Resolver<'_> {
             allow: Allow { domains: issuer.allow.domains.clone(), groups: issuer.allow.groups.clone() },
             create_users: issuer.create_users.unwrap_or(true),
             adopt_users: issuer.adopt_users.unwrap_or(false),
+            keeps_identity: false,
         })
     }
 }
