@@ -239,12 +239,21 @@ impl Page {
         Ok(self.url.join(&found)?)
     }
 
+    /// The form whose action has exactly this path.
+    pub fn form_to(&self, path: &str) -> Result<Form> {
+        self.form_where(path, |action| action.path() == path)
+    }
+
     /// The form whose action contains `action`.
     pub fn form(&self, action: &str) -> Result<Form> {
+        self.form_where(action, |found| found.as_str().contains(action))
+    }
+
+    fn form_where(&self, action: &str, wanted: impl Fn(&Url) -> bool) -> Result<Form> {
         let forms = self.body.split("<form").skip(1).map(|rest| rest.split("</form").next().unwrap_or(rest));
         for text in forms {
             let form = self.read_form(text)?;
-            if form.action.as_str().contains(action) {
+            if wanted(&form.action) {
                 return Ok(form);
             }
         }

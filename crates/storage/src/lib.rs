@@ -43,7 +43,7 @@ mod vault;
 mod conformance;
 
 pub use audit::{Audit, AuditRow};
-pub use browser_sessions::{BrowserSessions, IssuerSession};
+pub use browser_sessions::{BrowserSessions, IssuerSession, NewSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};

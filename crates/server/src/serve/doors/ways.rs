@@ -25,8 +25,12 @@ impl Stage {
 
     /// A key that another process has just made.
     pub(super) async fn key(&mut self) -> Result<Prepared> {
-        let wanted =
-            NewKey { profile: ProfileName::new("keyed")?, name: self.fresh("key"), owner: None, lifetime: None };
+        let wanted = NewKey {
+            profile: ProfileName::new("keyed")?,
+            name: self.fresh("key"),
+            owner: None,
+            lifetime: None,
+        };
         let (key, secret) = wanted.make(&mut rand::rng(), SystemClock.now());
         self.other.keys().insert(&key).await?;
         self.initialize("keyed", ("x-api-key", secret.expose()))
@@ -46,7 +50,13 @@ impl Stage {
     pub(super) async fn password(&mut self) -> Result<Prepared> {
         let mut browser = Browser::new();
         let form = browser.open(&self.at("/login?next=/account")).await?.form("/login")?;
-        browser.prepare(&form.set("login", "owner")?.set("password", PASSWORD)?, "")
+        let mut asked = browser.prepare(&form.set("login", "owner")?.set("password", PASSWORD)?, "")?;
+        // The owner's own browser is known: a stranger may not try as often as this test does.
+        let known = self.session_cookie()?;
+        let known = known.split("; ").find(|cookie| cookie.contains("trunkline_browser="));
+        let cookies = asked.headers.iter_mut().find(|(name, _)| name == "cookie").context("no cookies")?;
+        cookies.1 = format!("{}; {}", cookies.1, known.context("the browser is not known")?);
+        Ok(asked)
     }
 
     pub(super) async fn first_owner(&mut self) -> Result<Prepared> {
@@ -89,6 +99,21 @@ impl Stage {
         self.callback().await
     }
 
+    /// The provider says that Ann, who is here, signed out there.
+    pub(super) async fn signed_out(&mut self) -> Result<Prepared> {
+        let asked = self.callback().await?;
+        self.send(&asked).await?.expect_status(303)?;
+        let (issuer, now, jti) = (self.issuers.issuer("corp"), self.issuers.now(), self.fresh("jti"));
+        let token = self.issuers.sign(
+            &json!({ "typ": "logout+jwt", "alg": "ES256", "kid": "k1" }),
+            &json!({
+                "iss": issuer, "aud": "trunkline", "sub": "u-ann", "jti": jti, "iat": now, "exp": now + 60,
+                "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+            }),
+        );
+        self.form("/login/backchannel/corp", &[("logout_token", &token)])
+    }
+
     pub(super) async fn authorization_code(&mut self) -> Result<Prepared> {
         let client = self.client().await?;
         let code = self.code(&client).await?;
@@ -113,7 +138,7 @@ impl Stage {
     pub(super) async fn device(&mut self) -> Result<Prepared> {
         let client = self.client().await?;
         let resource = self.resource("team");
-        self.form("/oauth/device_authorization", &[("client_id", &client), ("resource", &resource)])
+        self.form("/oauth/device", &[("client_id", &client), ("resource", &resource)])
     }
 
     /// The owner has typed the code, and allows the device.
@@ -291,7 +316,7 @@ impl Stage {
 
     pub(super) async fn own_key(&mut self) -> Result<Prepared> {
         let page = self.browser.open(&self.at("/account")).await?;
-        self.browser.prepare(&page.form("/account/keys")?.with("profile", "keyed").with("name", "k"), "")
+        self.browser.prepare(&page.form_to("/account/keys")?.with("profile", "keyed").set("name", "k")?, "")
     }
 
     async fn directory(&mut self) -> Result<String> {
@@ -345,5 +370,20 @@ impl Stage {
         let id = self.fresh("client");
         let wanted = json!({ "id": id, "confidential": true, "redirect_uris": [CALLBACK] });
         std::future::ready(self.api(Method::POST, "/api/v1/clients", &wanted)).await
+    }
+
+    pub(super) async fn admin_reset(&mut self) -> Result<Prepared> {
+        let asked = self.admin_user().await?;
+        let made = self.send(&asked).await?.expect_status(201)?.json()?;
+        self.api(Method::POST, &format!("/api/v1/users/{}/reset", text(&made, "id")?), &json!({}))
+    }
+
+    pub(super) async fn admin_directory(&mut self) -> Result<Prepared> {
+        std::future::ready(self.api(Method::POST, "/api/v1/scim-token", &json!({}))).await
+    }
+
+    pub(super) async fn admin_secret(&mut self) -> Result<Prepared> {
+        self.made(json!({})).await?;
+        self.api(Method::POST, "/api/v1/client-secrets/machine", &json!({}))
     }
 }
