@@ -464,3 +464,6 @@ async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking
         tracing::error!(%error, "the configuration file is not watched; changes need a restart");
     }
 }
+
+#[cfg(test)]
+mod doors;
