@@ -31,7 +31,7 @@ mod url_elicitation;
 
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use trunkline_model::{Action, Caller, Decision, Reason, Timestamp};
 use trunkline_profiles::{Asked, EffectiveProfile, Kind, RefusedRequest};
 use uuid::Uuid;
@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub message: Message,
     pub request_id: Uuid,
     pub arrived: Timestamp,
+    /// What the client calls the hub.
+    pub host: Option<HeaderValue>,
     /// The era that the client speaks.
     pub era: Era,
     /// The session of a legacy client.

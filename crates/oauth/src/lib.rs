@@ -11,6 +11,7 @@
 //! - [`metadata`] tells clients which authorization server to ask.
 
 pub mod absent;
+mod base;
 pub mod client;
 pub mod keys;
 pub mod login;
@@ -26,6 +27,7 @@ pub mod tokens;
 mod unambiguous;
 mod uses;
 
+pub use base::Base;
 pub use people::People;
 pub use resource::{Refused, Resource};
 pub use tokens::Tokens;

@@ -38,11 +38,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{get, post};
+use http::HeaderMap;
 use trunkline_model::{Clock, Members, ProfileName};
 use trunkline_storage::{Sealer, Store, VaultError};
 use trunkline_web::{Outbound, Tasks};
 use url::Url;
 
+use crate::base::Base;
 use crate::login::Sessions;
 use crate::people::People;
 use crate::scope::Scope;
@@ -64,6 +66,8 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Where clients reach the hub.
     pub public_url: Url,
+    /// What it is called there.
+    pub base: Base,
     pub settings: Settings,
 }
 
@@ -120,6 +124,7 @@ pub struct AuthorizationServer {
     outbound: Outbound,
     clock: Arc<dyn Clock>,
     public_url: Url,
+    base: Base,
     settings: ArcSwap<Settings>,
     tasks: Tasks,
     /// Seals what a page of ours carries from one request to the next.
@@ -152,6 +157,7 @@ impl AuthorizationServer {
             outbound: parts.outbound,
             clock: parts.clock,
             public_url: parts.public_url,
+            base: parts.base,
             settings: ArcSwap::from_pointee(parts.settings),
             tasks: parts.tasks.clone(),
         });
@@ -168,9 +174,10 @@ impl AuthorizationServer {
         }
     }
 
-    /// Its routes.
-    pub fn router(self: &Arc<Self>) -> Router {
-        let published = Router::new()
+    /// What clients ask. Whoever does has a credential in the body or none at
+    /// all: no cookie counts.
+    pub fn routes_for_clients(self: &Arc<Self>) -> Router {
+        Router::new()
             .merge(metadata::router(&self.public_url))
             .route("/oauth/jwks.json", get(metadata::public_keys))
             .route("/oauth/register", post(register::handle))
@@ -182,18 +189,22 @@ impl AuthorizationServer {
             .route("/oauth/revoke", post(revoke::handle))
             .route("/oauth/introspect", post(introspect::handle))
             .route("/oauth/device", post(device::start::handle).get(device::page::elsewhere))
-            // Whoever asks these has a credential in the body or none at all: no cookie counts.
-            .layer(axum::middleware::from_fn(metadata::never_stored));
-        let for_people = Router::new()
-            .route("/oauth/authorize", get(authorize::handle))
-            .route("/oauth/consent", post(consent::handle))
-            .route("/device", get(device::page::show).post(device::page::answer));
-        published.merge(for_people).with_state(Arc::clone(self))
+            .layer(axum::middleware::from_fn(metadata::never_stored))
+            .with_state(Arc::clone(self))
     }
 
-    /// Our issuer.
-    fn issuer(&self) -> &str {
-        self.tokens.issuer()
+    /// The pages, for people in front of browsers.
+    pub fn routes_for_people(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/oauth/authorize", get(authorize::handle))
+            .route("/oauth/consent", post(consent::handle))
+            .route("/device", get(device::page::show).post(device::page::answer))
+            .with_state(Arc::clone(self))
+    }
+
+    /// Our issuer, as whoever sends these headers calls it.
+    fn issuer(&self, headers: &HeaderMap) -> &str {
+        self.base.seen_in(headers)
     }
 }
 

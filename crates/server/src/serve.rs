@@ -17,7 +17,7 @@ use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
-use trunkline_oauth::{People, Resource, Tokens};
+use trunkline_oauth::{Base, People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
@@ -176,6 +176,8 @@ impl Running {
 /// A hub without listeners, and what it stands on.
 pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
+    /// What clients call the hub.
+    pub(crate) base: Base,
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
@@ -206,6 +208,10 @@ impl Core {
         let outbound = Outbound::new(outbound_policy(config))?;
         let Asking { people, tokens, resource, sessions, login } =
             Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
+        let base = match &config.public_url {
+            Some(url) => Base::fixed(url),
+            None => Base::of_listener(&public_url),
+        };
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
         let hub = Hub::start(Parts {
@@ -225,11 +231,12 @@ impl Core {
                 ..Default::default()
             },
             base_environment: base_environment(),
-            public_url,
+            base: base.clone(),
             tasks: tasks.clone(),
         });
         let core = Self {
             hub,
+            base,
             guard,
             resource,
             people,
@@ -312,6 +319,7 @@ impl Core {
             clock: Arc::new(SystemClock),
             tasks: self.tasks.clone(),
             public_url,
+            base: self.base.clone(),
             settings: config.authorization.clone(),
         })?)
     }
@@ -456,3 +464,6 @@ async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking
         tracing::error!(%error, "the configuration file is not watched; changes need a restart");
     }
 }
+
+#[cfg(test)]
+mod doors;

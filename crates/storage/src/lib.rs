@@ -45,7 +45,7 @@ mod conformance;
 
 pub use absences::{Absence, Absences, Kind as AbsenceKind};
 pub use audit::{Audit, AuditRow};
-pub use browser_sessions::{BrowserSessions, IssuerSession};
+pub use browser_sessions::{BrowserSessions, IssuerSession, NewSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};

@@ -136,6 +136,7 @@ fn entry_of(request: &Request) -> Entry {
         caller: request.caller.clone(),
         request_id: request.request_id,
         arrived: request.arrived,
+        host: request.host.clone(),
     }
 }
 
@@ -189,6 +190,7 @@ pub(crate) fn request(
         message,
         request_id: entry.request_id,
         arrived: entry.arrived,
+        host: entry.host,
         era,
         session,
         takes_stream: accepts.stream,

@@ -41,7 +41,7 @@ pub(super) fn answer(request: &Request, tool: &str) -> Answer {
 /// the tool needs besides.
 fn challenge(request: &Request, tool: &str) -> Option<HeaderValue> {
     let lacking = request.profile.lacking(&request.caller, tool);
-    let metadata = request.hub.resource_metadata(request.profile.name());
+    let metadata = request.hub.resource_metadata(request.profile.name(), request.host.as_ref());
     insufficient_scope(metadata.as_deref(), request.caller.scope().unwrap_or_default(), &lacking)
 }
 

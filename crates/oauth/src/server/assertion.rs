@@ -77,8 +77,8 @@ impl AuthorizationServer {
             && claims.iat <= now + LEEWAY
             && claims.nbf.is_none_or(|from| from <= now + LEEWAY)
             && claims.exp.saturating_sub(claims.iat) <= LONGEST_LIFETIME;
-        let is_ours =
-            claims.iss == issuer.issuer && claims.aud.is(self.issuer()) && claims.client_id == client.id();
+        let is_for_us = claims.aud.one().and_then(|aud| self.base.path_of(aud)) == Some("");
+        let is_ours = claims.iss == issuer.issuer && is_for_us && claims.client_id == client.id();
         if !in_time || !is_ours || claims.act.is_some() || claims.jti.is_empty() {
             return Err(NOT_GOOD);
         }

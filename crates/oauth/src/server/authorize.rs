@@ -39,7 +39,7 @@ pub(super) async fn handle(
     let query = query.unwrap_or_default();
     match server.authorize(&headers, &query).await {
         Ok(response) => response,
-        Err(error) => error.into_response(server.issuer()),
+        Err(error) => error.into_response(server.issuer(&headers)),
     }
 }
 
@@ -56,7 +56,7 @@ impl AuthorizationServer {
         }
         let allowed = if request.wants_consent { None } else { self.allowed(&signed_in, asked).await? };
         if allowed.as_ref().is_some_and(|allowed| scope::is_within(&asked.scope, allowed)) {
-            return self.answer_with_code(&signed_in, asked).await;
+            return self.answer_with_code(&signed_in, asked, self.issuer(headers)).await;
         }
         if request.must_not_ask {
             let words = "the user must be asked";
@@ -145,6 +145,7 @@ impl AuthorizationServer {
         &self,
         signed_in: &SignedIn,
         asked: &Asked,
+        issuer: &str,
     ) -> Result<Response, AuthorizeError> {
         let minted = Form::CODE.mint(&mut rand::rng());
         let code = AuthorizationCode {
@@ -160,7 +161,7 @@ impl AuthorizationServer {
             used_at: None,
         };
         self.store.codes().insert(&code).await?;
-        let location = asked.answer().location(self.issuer(), &[("code", minted.key.expose())]);
+        let location = asked.answer().location(issuer, &[("code", minted.key.expose())]);
         Ok(see_other(&location))
     }
 }

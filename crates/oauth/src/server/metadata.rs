@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use url::Url;
 
@@ -51,9 +51,9 @@ struct Metadata {
 }
 
 impl Metadata {
-    fn of(server: &Arc<AuthorizationServer>) -> Self {
+    fn of(server: &Arc<AuthorizationServer>, issuer: &str) -> Self {
         let settings = server.settings.load();
-        let at = |path: &str| format!("{}/oauth/{path}", server.issuer());
+        let at = |path: &str| format!("{issuer}/oauth/{path}");
         let takes_assertions = !settings.assertion_issuers.is_empty();
         let mut grants = vec![
             "authorization_code",
@@ -66,7 +66,7 @@ impl Metadata {
             grants.push(super::token::JWT_BEARER);
         }
         Self {
-            issuer: server.issuer().to_owned(),
+            issuer: issuer.to_owned(),
             authorization_endpoint: at("authorize"),
             token_endpoint: at("token"),
             registration_endpoint: settings.registration.then(|| at("register")),
@@ -125,8 +125,9 @@ pub(super) fn router(public_url: &Url) -> Router<Arc<AuthorizationServer>> {
     places.iter().fold(Router::new(), |router, place| router.route(place, get(document)))
 }
 
-async fn document(State(server): State<Arc<AuthorizationServer>>) -> Response {
-    let answer = ([(header::CACHE_CONTROL, CACHED)], Json(Metadata::of(&server)));
+async fn document(State(server): State<Arc<AuthorizationServer>>, headers: HeaderMap) -> Response {
+    let metadata = Metadata::of(&server, server.issuer(&headers));
+    let answer = ([(header::CACHE_CONTROL, CACHED)], Json(metadata));
     std::future::ready(answer).await.into_response()
 }
 

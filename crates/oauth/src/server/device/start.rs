@@ -88,7 +88,7 @@ impl AuthorizationServer {
             polled_at: None,
         };
         self.store.devices().insert(&device).await?;
-        let page = format!("{}/device", self.issuer());
+        let page = format!("{}/device", self.issuer(headers));
         Ok(Started {
             device_code: minted.key.expose().to_owned(),
             verification_uri_complete: format!("{page}?user_code={code}"),

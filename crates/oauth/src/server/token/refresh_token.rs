@@ -41,7 +41,7 @@ impl AuthorizationServer {
         let asked = form.get("scope").unwrap_or(&grant.scope);
         let narrowed = scope::narrowed(asked, &grant.scope, &own).ok_or(TokenError::Scope)?;
         if let Some(resource) = form.get("resource")
-            && resource != self.tokens.audience(&grant.profile)
+            && !self.is_endpoint(resource, &grant.profile)
         {
             return Err(TokenError::Target);
         }
@@ -49,6 +49,7 @@ impl AuthorizationServer {
             return Err(TokenError::Grant("the user may not use this profile any more"));
         }
         let (secret, next) = self.new_refresh_token(&grant, Some(hash));
+        let issued = self.issued_for(&grant, &grant.profile, &narrowed, Some(&secret))?;
         match self.store.refresh_tokens().rotate(&hash, &next, GRACE).await? {
             Rotation::Rotated => {}
             Rotation::Repeated => {
@@ -60,6 +61,6 @@ impl AuthorizationServer {
             }
             Rotation::GrantOver => return Err(OVER),
         }
-        Ok(self.issued_for(&grant, &grant.profile, &narrowed, Some(&secret))?)
+        Ok(issued)
     }
 }
