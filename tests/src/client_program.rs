@@ -49,6 +49,12 @@ impl Client {
     /// Runs one of the Node scripts in `it/scripts`. It finds the pinned
     /// packages because its copy stands beside them.
     pub async fn node_script(&self, name: &str, arguments: &[&str]) -> Result<serde_json::Value> {
+        let command = self.node_command(name, arguments)?;
+        Ok(serde_json::from_str(&self.run(command).await?.success()?)?)
+    }
+
+    /// The command of [`Self::node_script`].
+    pub fn node_command(&self, name: &str, arguments: &[&str]) -> Result<Command> {
         let copy = self.home().join(name);
         std::fs::copy(script(name), &copy)?;
         let modules = self.home().join("node_modules");
@@ -57,7 +63,7 @@ impl Client {
         }
         let mut command = self.command(&self.packages.node());
         command.arg(copy).args(arguments);
-        Ok(serde_json::from_str(&self.run(command).await?.success()?)?)
+        Ok(command)
     }
 
     /// Runs one of the Python scripts in `it/scripts`.

@@ -5,9 +5,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
-use trunkline_model::{BrowserSession, Role};
+use trunkline_model::{BrowserSession, Role, UserId};
 
-use crate::failure::{forbidden, no_such, unavailable};
+use crate::failure::{no_such, unavailable};
 use crate::route::Route;
 use crate::{Actor, Admin, Needs};
 
@@ -22,8 +22,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::delete("/api/v1/sessions/{id}", Needs::SignedIn, "End a session", end),
         Route::delete(
             "/api/v1/users/{id}/sessions",
-            Needs::Administer,
-            "End every session of a user, and forget what identity providers gave for them",
+            Needs::SignedIn,
+            "End all sessions of a user: one's own, or anybody's below as an admin; servers are not shown them any more",
             end_all,
         ),
     ]
@@ -45,12 +45,6 @@ struct Shown {
     created_at: String,
     seen_at: String,
     expires_at: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Ended {
-    /// How many sessions there were.
-    ended: u64,
 }
 
 async fn live(admin: &Admin) -> Result<Vec<BrowserSession>, Response> {
@@ -84,7 +78,7 @@ async fn end(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -
         Err(answer) => return answer,
     };
     let session = sessions.iter().find(|session| id.parse() == Ok(session.id));
-    let Some(session) = session.filter(|session| may_end(&admin, &actor, session)) else {
+    let Some(session) = session.filter(|session| may_end(&admin, &actor, session.user)) else {
         return no_such("session", &id);
     };
     match admin.store.browser_sessions().revoke(session.id, admin.clock.now()).await {
@@ -96,13 +90,18 @@ async fn end(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -
     }
 }
 
+#[derive(Debug, Serialize)]
+struct Ended {
+    ended: u64,
+}
+
+/// `DELETE /api/v1/users/{id}/sessions`: with them goes what servers are
+/// shown of the user's sign-ins.
 async fn end_all(State(admin): State<Admin>, Path(id): Path<String>, actor: Actor) -> Response {
-    let user = id.parse().ok().and_then(|id| admin.people.user(id));
+    let user =
+        id.parse().ok().filter(|user| admin.people.user(*user).is_some() && may_end(&admin, &actor, *user));
     let Some(user) = user else { return no_such("user", &id) };
-    if user.role > actor.role() {
-        return forbidden("that takes a higher role");
-    }
-    match admin.store.browser_sessions().revoke_all_of(user.id, admin.clock.now()).await {
+    match admin.store.browser_sessions().revoke_all_of(user, admin.clock.now()).await {
         Ok(ended) => {
             admin.take_over().await;
             Json(Ended { ended }).into_response()
@@ -112,7 +111,7 @@ async fn end_all(State(admin): State<Admin>, Path(id): Path<String>, actor: Acto
 }
 
 /// One's own, or as an admin that of anybody who is not above.
-fn may_end(admin: &Admin, actor: &Actor, session: &BrowserSession) -> bool {
-    let role = admin.people.user(session.user).map_or(Role::Member, |user| user.role);
-    actor.user() == Some(session.user) || (actor.role().may_administer() && role <= actor.role())
+fn may_end(admin: &Admin, actor: &Actor, user: UserId) -> bool {
+    let role = admin.people.user(user).map_or(Role::Member, |user| user.role);
+    actor.user() == Some(user) || (actor.role().may_administer() && role <= actor.role())
 }

@@ -17,16 +17,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use trunkline_model::{Clock, Instances, ProfileAuth, ProfileName, ProfileSpec, ServerName, ServerSpec};
+use trunkline_oauth::Base;
 use trunkline_oauth::client::Connections;
 use trunkline_oauth::metadata::protected_resource_url;
 use trunkline_oauth::resource::Resource;
 use trunkline_profiles::{EffectiveProfile, Guard, ProfileError};
 use trunkline_storage::Sealer;
 use trunkline_web::{Egress, Tasks};
-use url::Url;
 use uuid::Uuid;
 
 use crate::bridge::live_tasks::LiveTasks;
@@ -78,7 +79,7 @@ pub struct Parts {
     /// The environment that every child gets besides what is declared.
     pub base_environment: Arc<[(OsString, OsString)]>,
     /// Where clients reach the hub.
-    pub public_url: Url,
+    pub base: Base,
     pub tasks: Tasks,
 }
 
@@ -113,7 +114,7 @@ pub struct Hub {
     settings: ArcSwap<Settings>,
     views: Mutex<HashMap<ViewKey, Arc<ViewCell>>>,
     listings: Arc<Listings>,
-    public_url: Url,
+    base: Base,
 }
 
 #[derive(Debug, Default)]
@@ -161,7 +162,7 @@ impl Hub {
             settings: ArcSwap::default(),
             views: Mutex::default(),
             listings: Arc::default(),
-            public_url: parts.public_url,
+            base: parts.base,
         });
         hub.run(arriving, changes, parts.connections.as_ref());
         hub
@@ -250,9 +251,14 @@ impl Hub {
     }
 
     /// Where the protected-resource metadata of a profile is (RFC 9728).
-    pub(crate) fn resource_metadata(&self, profile: &ProfileName) -> Option<String> {
+    pub(crate) fn resource_metadata(
+        &self,
+        profile: &ProfileName,
+        host: Option<&HeaderValue>,
+    ) -> Option<String> {
         let known = self.profile(profile.as_str())?;
-        (known.auth() == ProfileAuth::Oauth).then(|| protected_resource_url(&self.public_url, profile))
+        (known.auth() == ProfileAuth::Oauth)
+            .then(|| protected_resource_url(self.base.named_by(host), profile))
     }
 
     /// An instance of a server that serves this request, and which it is.

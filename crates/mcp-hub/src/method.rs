@@ -21,6 +21,7 @@ mod patiently;
 mod prompt;
 mod relay;
 mod resource;
+mod scope;
 mod skills;
 mod subscribe;
 mod suspend;
@@ -30,7 +31,7 @@ mod url_elicitation;
 
 use std::sync::{Arc, OnceLock};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use trunkline_model::{Action, Caller, Decision, Reason, Timestamp};
 use trunkline_profiles::{Asked, EffectiveProfile, Kind, RefusedRequest};
 use uuid::Uuid;
@@ -56,6 +57,8 @@ pub(crate) struct Request {
     pub message: Message,
     pub request_id: Uuid,
     pub arrived: Timestamp,
+    /// What the client calls the hub.
+    pub host: Option<HeaderValue>,
     /// The era that the client speaks.
     pub era: Era,
     /// The session of a legacy client.
@@ -107,6 +110,7 @@ impl Request {
 
     fn asked(&self, kind: Kind, action: Action) -> Asked {
         Asked {
+            tool: action.shown_as.as_ref().or(action.target.as_ref()).filter(|_| kind == Kind::Tool).cloned(),
             request_id: self.request_id,
             arrived: self.arrived,
             kind,
@@ -162,6 +166,9 @@ pub(crate) async fn dispatch(request: Request) -> Answer {
     let request = Arc::new(request);
     let method = request.message.method().unwrap_or_default();
     let modern = request.era == Era::Modern;
+    if let Some(refused) = scope::refused(&request, method) {
+        return refused;
+    }
     match method {
         "tools/call" => Box::pin(call::answer(&request)).await,
         "tools/list" => list::answer(&request, ListKind::Tools).await,
@@ -199,6 +206,7 @@ fn method_not_found(era: Era, method: &str) -> RpcError {
 pub(crate) use greet::initialize;
 pub(crate) use logging::{passes_number, set_level_request};
 pub(crate) use notify::take as take_notification;
+pub(crate) use scope::refused as refused_for_scope;
 
 /// The raw `_meta` of a request.
 fn meta_of(request: &Request) -> Option<&str> {

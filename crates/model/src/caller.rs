@@ -56,15 +56,35 @@ impl Identity {
 /// Who is asking, in which profile. Only `oauth::resource` makes one, from
 /// credentials alone; nothing in a path, body or other header has a say.
 /// Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// Two are equal when the same user asks through the same client, or with the
+/// same key, in the same profile: a client that comes back with a token of
+/// more scope goes on with its sessions and tasks.
+#[derive(Debug, Clone)]
 pub struct Caller(Arc<Proved>);
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 struct Proved {
     principal: Principal,
     profile: ProfileName,
     identity: Identity,
+    /// With a space between; none opens all of the profile.
+    scope: Option<Arc<str>>,
 }
+
+impl PartialEq for Caller {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&self.0, &other.0);
+        one.profile == other.profile
+            && one.identity == other.identity
+            && match (&one.principal, &other.principal) {
+                (Principal::User { client, .. }, Principal::User { client: other, .. }) => client == other,
+                (one, other) => one == other,
+            }
+    }
+}
+
+impl Eq for Caller {}
 
 impl Caller {
     /// For `oauth::resource` alone, once a credential has been verified for
@@ -79,7 +99,25 @@ impl Caller {
             Principal::Key { owner: Some(KeyOwner::Team(id)), .. } => id.to_string().into(),
             Principal::Key { id, owner: None, .. } => id.to_string().into(),
         });
-        Self(Arc::new(Proved { principal, profile, identity }))
+        Self(Arc::new(Proved { principal, profile, identity, scope: None }))
+    }
+
+    /// The same caller by an access token with these scopes, which have a
+    /// space between: it opens nothing more than before.
+    #[must_use]
+    pub fn limited_to(self, scope: &str) -> Self {
+        Self(Arc::new(Proved { scope: Some(scope.into()), ..Proved::clone(&self.0) }))
+    }
+
+    /// The scopes of the access token, with a space between; none for a
+    /// credential that opens all of the profile.
+    pub fn scope(&self) -> Option<&str> {
+        self.0.scope.as_deref()
+    }
+
+    /// Whether the credential opens what needs `scope`.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scope().is_none_or(|own| own.split(' ').any(|own| own == scope))
     }
 
     pub fn principal(&self) -> &Principal {

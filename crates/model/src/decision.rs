@@ -40,6 +40,8 @@ pub enum Reason {
     NotInProfile,
     /// The profile is for others than the caller.
     NotMember,
+    /// The access token lacks a scope that the tool needs.
+    InsufficientScope,
     /// The request was malformed.
     BadRequest,
     /// Whoever asks proved what the endpoint wants: a password, a consent, a code, a secret.

@@ -32,7 +32,7 @@ pub use id::{GrantId, KeyId, SessionId, TeamId, UserId};
 pub use key::{ApiKey, KeyOwner, PreviousSecret, TokenHash};
 pub use name::{NameError, ProfileName, ServerName, fold};
 pub use people::{BrowserSession, Members, Role, Team, User, UserKind};
-pub use profile::{ProfileAuth, ProfileSpec, Selection, ToolFilter, ToolOverride};
+pub use profile::{ProfileAuth, ProfileScope, ProfileSpec, Selection, ToolFilter, ToolOverride};
 pub use secret::Secret;
 pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};
 pub use server_auth::{

@@ -16,10 +16,24 @@ pub struct ProfileSpec {
     pub auth: ProfileAuth,
     /// Which of those who can sign in may use it; none means all of them.
     pub members: Option<Members>,
+    /// Tools that access tokens open only with a scope of their own, by its name.
+    pub scopes: BTreeMap<String, ProfileScope>,
     /// In the order of the configuration; where names collide the earlier server keeps its name.
     pub servers: IndexMap<ServerName, Selection>,
     /// The model routes that callers of this profile may name.
     pub models: Vec<String>,
+}
+
+/// A scope that access tokens need for some tools of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileScope {
+    /// Globs over the names that the profile shows.
+    #[schemars(length(min = 1))]
+    pub tools: Vec<String>,
+    /// What it allows, for the person who is asked.
+    #[serde(default)]
+    pub description: Option<String>,
 }
 
 /// How callers of a profile prove who they are.

@@ -2,6 +2,7 @@
 //! [`Caller`], here and nowhere else.
 
 mod credential;
+mod insufficient_scope;
 mod key_ring;
 mod refused;
 
@@ -13,11 +14,12 @@ use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Members, Principal, Profi
 use trunkline_storage::{Store, StoreError};
 use trunkline_web::Tasks;
 
+pub use insufficient_scope::insufficient_scope;
 pub use refused::Refused;
 
 use crate::keys;
 use crate::people::People;
-use crate::tokens::{TokenFault, Tokens};
+use crate::tokens::{TokenFault, Tokens, Verified};
 use key_ring::KeyRing;
 
 /// How old the written time of a key's last use gets, and how often such times are written.
@@ -112,18 +114,17 @@ impl Resource {
         access: impl Into<Access<'_>>,
     ) -> Result<Caller, Refused> {
         let access = access.into();
-        let principal = match (credential::presented(headers)?, access.auth) {
+        let caller = match (credential::presented(headers)?, access.auth) {
             (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
-                self.token_bearer(presented.text, profile)?
+                let (principal, token) = self.token_bearer(presented.text, profile)?;
+                caller(principal, profile).limited_to(&token.scope)
             }
-            (Some(presented), _) => self.key_bearer(presented.text, profile).await?,
-            (None, ProfileAuth::None) => Principal::Anonymous,
-            (None, ProfileAuth::ApiKey | ProfileAuth::Oauth) => return Err(Refused::Missing),
+            (Some(presented), _) => caller(self.key_bearer(presented.text, profile).await?, profile),
+            (None, ProfileAuth::None) => caller(Principal::Anonymous, profile),
+            (None, ProfileAuth::ApiKey) => return Err(Refused::Missing),
+            (None, ProfileAuth::Oauth) => return Err(Refused::NotSignedIn),
         };
-        if !self.admits(&principal, access.members) {
-            return Err(Refused::NotMember);
-        }
-        Ok(caller(principal, profile))
+        if self.admits(caller.principal(), access.members) { Ok(caller) } else { Err(Refused::NotMember) }
     }
 
     async fn key_bearer(&self, text: &str, profile: &ProfileName) -> Result<Principal, Refused> {
@@ -136,7 +137,11 @@ impl Resource {
     }
 
     /// From memory alone.
-    fn token_bearer(&self, token: &str, profile: &ProfileName) -> Result<Principal, Refused> {
+    fn token_bearer(
+        &self,
+        token: &str,
+        profile: &ProfileName,
+    ) -> Result<(Principal, Arc<Verified>), Refused> {
         let tokens = self.tokens.as_ref().ok_or(Refused::TokenNotOurs)?;
         let verified = tokens.verify_for_any(token).map_err(|fault| match fault {
             TokenFault::NotOurs => Refused::TokenNotOurs,
@@ -147,12 +152,13 @@ impl Resource {
             return Err(Refused::TokenOfOtherProfile);
         }
         let user = self.people.enabled(verified.user).ok_or(Refused::TokenRevoked)?;
-        Ok(Principal::User {
+        let principal = Principal::User {
             id: verified.user,
             name: user.login.as_str().into(),
             client: Arc::clone(&verified.client),
             grant: verified.grant,
-        })
+        };
+        Ok((principal, verified))
     }
 
     /// Whether a caller's credential is still good, from memory: for streams

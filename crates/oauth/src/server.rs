@@ -28,7 +28,6 @@ mod registered;
 mod registration;
 mod resource_parameter;
 mod revoke;
-mod scope;
 mod sweep;
 mod token;
 mod transaction;
@@ -36,15 +35,19 @@ mod transaction;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{get, post};
+use http::HeaderMap;
 use trunkline_model::{Clock, Members, ProfileName};
 use trunkline_storage::{Sealer, Store, VaultError};
 use trunkline_web::{Outbound, Tasks};
 use url::Url;
 
+use crate::base::Base;
 use crate::login::Sessions;
 use crate::people::People;
+use crate::scope::Scope;
 use crate::tokens::Tokens;
 
 pub use assertion::AssertionIssuer;
@@ -63,11 +66,13 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Where clients reach the hub.
     pub public_url: Url,
+    /// What it is called there.
+    pub base: Base,
     pub settings: Settings,
 }
 
 /// What the operator decides.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Clients may register themselves (RFC 7591).
     pub registration: bool,
@@ -104,6 +109,8 @@ pub struct ProfileAccess {
     pub name: ProfileName,
     /// None means everyone who can sign in.
     pub members: Option<Members>,
+    /// What its tokens need for some of its tools.
+    pub scopes: Vec<Scope>,
 }
 
 /// The server. Its handlers share it.
@@ -117,7 +124,9 @@ pub struct AuthorizationServer {
     outbound: Outbound,
     clock: Arc<dyn Clock>,
     public_url: Url,
-    settings: Settings,
+    base: Base,
+    settings: ArcSwap<Settings>,
+    tasks: Tasks,
     /// Seals what a page of ours carries from one request to the next.
     transactions: Sealer,
     documents: client_document::Documents,
@@ -135,7 +144,7 @@ impl AuthorizationServer {
     pub fn start(parts: Parts) -> Result<Arc<Self>, VaultError> {
         let server = Arc::new(Self {
             transactions: parts.store.vault().sealer("oauth-transaction")?,
-            documents: client_document::Documents::new(&parts.settings.pinned_documents),
+            documents: client_document::Documents::new(parts.outbound.has_way_out(), parts.clock.now()),
             foreign_keys: foreign_jwt::KeySets::default(),
             registrations: rate::Rate::per_hour(60),
             device_tries: rate::Rate::per_hour(30),
@@ -148,16 +157,27 @@ impl AuthorizationServer {
             outbound: parts.outbound,
             clock: parts.clock,
             public_url: parts.public_url,
-            settings: parts.settings,
+            base: parts.base,
+            settings: ArcSwap::from_pointee(parts.settings),
+            tasks: parts.tasks.clone(),
         });
         let sweeper = Arc::clone(&server);
         parts.tasks.spawn_until_stop(async move { sweeper.sweep_for_ever().await });
         Ok(server)
     }
 
-    /// Its routes.
-    pub fn router(self: &Arc<Self>) -> Router {
-        let published = Router::new()
+    /// From here on other settings count.
+    pub fn apply(&self, settings: Settings) {
+        if **self.settings.load() != settings {
+            self.documents.forget();
+            self.settings.store(Arc::new(settings));
+        }
+    }
+
+    /// What clients ask. Whoever does has a credential in the body or none at
+    /// all: no cookie counts.
+    pub fn routes_for_clients(self: &Arc<Self>) -> Router {
+        Router::new()
             .merge(metadata::router(&self.public_url))
             .route("/oauth/jwks.json", get(metadata::public_keys))
             .route("/oauth/register", post(register::handle))
@@ -169,18 +189,22 @@ impl AuthorizationServer {
             .route("/oauth/revoke", post(revoke::handle))
             .route("/oauth/introspect", post(introspect::handle))
             .route("/oauth/device", post(device::start::handle).get(device::page::elsewhere))
-            // Whoever asks these has a credential in the body or none at all: no cookie counts.
-            .layer(axum::middleware::from_fn(metadata::never_stored));
-        let for_people = Router::new()
-            .route("/oauth/authorize", get(authorize::handle))
-            .route("/oauth/consent", post(consent::handle))
-            .route("/device", get(device::page::show).post(device::page::answer));
-        published.merge(for_people).with_state(Arc::clone(self))
+            .layer(axum::middleware::from_fn(metadata::never_stored))
+            .with_state(Arc::clone(self))
     }
 
-    /// Our issuer.
-    fn issuer(&self) -> &str {
-        self.tokens.issuer()
+    /// The pages, for people in front of browsers.
+    pub fn routes_for_people(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/oauth/authorize", get(authorize::handle))
+            .route("/oauth/consent", post(consent::handle))
+            .route("/device", get(device::page::show).post(device::page::answer))
+            .with_state(Arc::clone(self))
+    }
+
+    /// Our issuer, as whoever sends these headers calls it.
+    fn issuer(&self, headers: &HeaderMap) -> &str {
+        self.base.seen_in(headers)
     }
 }
 

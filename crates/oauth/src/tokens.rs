@@ -21,7 +21,7 @@ use trunkline_storage::{Store, StoreError, VaultError};
 use trunkline_web::Tasks;
 use url::Url;
 
-use crate::metadata;
+use crate::base;
 use crate::mirror::{Mirror, Stored};
 use cache::Cache;
 use claims::Claims;
@@ -123,7 +123,7 @@ impl Tokens {
         Ok(Arc::new(Self {
             keys: Mirror::load(stored_keys).await?,
             revoked: Mirror::load(stored_grants).await?,
-            issuer: metadata::without_slash(public_url).to_owned(),
+            issuer: base::without_slash(public_url).to_owned(),
             cache: Cache::default(),
             store,
             clock,

@@ -2,7 +2,9 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use thiserror::Error;
-use trunkline_model::{Members, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ToolFilter};
+use trunkline_model::{
+    Caller, Members, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ToolFilter,
+};
 
 /// A profile ready to decide. Made once for each configuration, then shared.
 #[derive(Debug)]
@@ -10,15 +12,16 @@ pub struct EffectiveProfile {
     spec: ProfileSpec,
     /// In the order of `spec.servers`.
     filters: Vec<ServerFilters>,
+    /// The tools of each of `spec.scopes`, in their order.
+    scopes: Vec<GlobSet>,
 }
 
 /// A glob that cannot be compiled.
 #[derive(Debug, Error)]
-#[error("profile {profile}, server {server}, {list}: {pattern:?} is not a glob: {reason}")]
+#[error("profile {profile}, {list}: {pattern:?} is not a glob: {reason}")]
 pub struct ProfileError {
     pub profile: ProfileName,
-    pub server: ServerName,
-    /// Where it stands, such as `tools.include`.
+    /// Where it stands, such as `servers.files.tools.include`.
     pub list: String,
     pub pattern: String,
     pub reason: String,
@@ -41,8 +44,7 @@ struct Filter {
 /// Where a glob stands, for its error.
 struct Place<'a> {
     profile: &'a ProfileName,
-    server: &'a ServerName,
-    noun: &'static str,
+    within: String,
 }
 
 impl EffectiveProfile {
@@ -56,7 +58,10 @@ impl EffectiveProfile {
             .iter()
             .map(|(server, selection)| ServerFilters::new(&spec.name, server, selection))
             .collect::<Result<_, _>>()?;
-        Ok(Self { spec: spec.clone(), filters })
+        let scopes = spec.scopes.iter().map(|(name, scope)| {
+            glob_set(&Place { profile: &spec.name, within: format!("scopes.{name}") }, "tools", &scope.tools)
+        });
+        Ok(Self { spec: spec.clone(), filters, scopes: scopes.collect::<Result<_, _>>()? })
     }
 
     pub fn name(&self) -> &ProfileName {
@@ -99,6 +104,17 @@ impl EffectiveProfile {
         self.filters_of(server).is_some_and(|filters| filters.resources.admits(uri))
     }
 
+    /// The scopes that the tool shown as `tool` needs and the caller's access
+    /// token lacks (RFC 6750 section 3.1). What is no access token lacks none.
+    pub fn lacking<'a>(&'a self, caller: &Caller, tool: &str) -> Vec<&'a str> {
+        if caller.scope().is_none() {
+            return Vec::new();
+        }
+        let scopes = self.spec.scopes.keys().zip(&self.scopes);
+        let lacking = scopes.filter(|(name, tools)| !caller.has_scope(name) && tools.is_match(tool));
+        lacking.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The profile as the operator wrote it.
     pub fn spec(&self) -> &ProfileSpec {
         &self.spec
@@ -111,7 +127,8 @@ impl EffectiveProfile {
 
 impl ServerFilters {
     fn new(profile: &ProfileName, server: &ServerName, selection: &Selection) -> Result<Self, ProfileError> {
-        let filter = |noun, lists| Filter::new(&Place { profile, server, noun }, lists);
+        let filter =
+            |noun, lists| Filter::new(&Place { profile, within: format!("servers.{server}.{noun}") }, lists);
         Ok(Self {
             tools: filter("tools", &selection.tools)?,
             prompts: filter("prompts", &selection.prompts)?,
@@ -135,8 +152,7 @@ impl Filter {
 fn glob_set(place: &Place<'_>, list: &str, patterns: &[String]) -> Result<GlobSet, ProfileError> {
     let fault = |pattern: &str, error: &globset::Error| ProfileError {
         profile: place.profile.clone(),
-        server: place.server.clone(),
-        list: format!("{}.{list}", place.noun),
+        list: format!("{}.{list}", place.within),
         pattern: pattern.to_owned(),
         reason: error.kind().to_string(),
     };

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -88,6 +90,7 @@ pub(crate) fn engineering() -> EffectiveProfile {
         name: ProfileName::new("engineering").unwrap(),
         auth: ProfileAuth::ApiKey,
         members: None,
+        scopes: BTreeMap::new(),
         servers: IndexMap::from([(server("files"), selection)]),
         models: Vec::new(),
     };
@@ -108,6 +111,7 @@ pub(crate) fn asked(kind: Kind, server_name: &str, target: &str) -> Asked {
         request_id: Uuid::from_u128(1),
         arrived: NOON,
         kind,
+        tool: Some(format!("{server_name}__{target}")),
         action: Action {
             method: "tools/call".into(),
             server: Some(server(server_name)),

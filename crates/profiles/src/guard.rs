@@ -28,6 +28,8 @@ pub struct Asked {
     pub arrived: Timestamp,
     pub kind: Kind,
     pub action: Action,
+    /// The name under which the profile shows the tool; scopes go by it.
+    pub tool: Option<String>,
     /// Bytes of the request's parameters.
     pub request_bytes: u64,
 }
@@ -112,7 +114,7 @@ impl Guard {
         profile: &EffectiveProfile,
         asked: Asked,
     ) -> Result<Permit, Refusal> {
-        match decide(caller, profile, asked.kind, &asked.action) {
+        match decide(caller, profile, &asked) {
             Ok(server) => {
                 let server = server.clone();
                 let decision = Decision::allow(Reason::ProfileMember);
@@ -233,9 +235,9 @@ impl Refusal {
 fn decide<'a>(
     caller: &Caller,
     profile: &EffectiveProfile,
-    kind: Kind,
-    action: &'a Action,
+    asked: &'a Asked,
 ) -> Result<&'a ServerName, (Reason, &'static str)> {
+    let (kind, action) = (asked.kind, &asked.action);
     if caller.profile() != profile.name() {
         return Err((Reason::OtherProfile, "the credential is bound to another profile"));
     }
@@ -250,10 +252,15 @@ fn decide<'a>(
         Kind::Resource => target.is_some_and(|uri| profile.admits_resource(server, uri)),
         Kind::Server => true,
     };
-    if is_admitted {
+    if !is_admitted {
+        return Err((Reason::NotInProfile, "the profile does not select this target"));
+    }
+    let is_open = kind != Kind::Tool
+        || asked.tool.as_deref().is_some_and(|tool| profile.lacking(caller, tool).is_empty());
+    if is_open {
         Ok(server)
     } else {
-        Err((Reason::NotInProfile, "the profile does not select this target"))
+        Err((Reason::InsufficientScope, "the access token lacks a scope that the tool needs"))
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use trunkline_mcp_hub::Hub;
-use trunkline_model::{Clock, ProfileAuth, ProfileName};
+use trunkline_model::{Clock, ProfileAuth, ProfileName, ProfileScope};
 use trunkline_oauth::login::{Login, LoginParts, Sessions};
+use trunkline_oauth::scope::Scope;
 use trunkline_oauth::server::{ProfileAccess, Profiles};
 use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_storage::Store;
@@ -75,7 +76,15 @@ pub(crate) struct HubProfiles(pub(crate) Arc<Hub>);
 impl Profiles for HubProfiles {
     fn find(&self, name: &str) -> Option<ProfileAccess> {
         let profile = self.0.profile(name).filter(|profile| profile.auth() == ProfileAuth::Oauth)?;
-        Some(ProfileAccess { name: profile.name().clone(), members: profile.members().cloned() })
+        let scope = |(name, scope): (&String, &ProfileScope)| Scope {
+            name: name.clone(),
+            description: scope.description.clone(),
+        };
+        Some(ProfileAccess {
+            name: profile.name().clone(),
+            members: profile.members().cloned(),
+            scopes: profile.spec().scopes.iter().map(scope).collect(),
+        })
     }
 
     fn all(&self) -> Vec<ProfileName> {

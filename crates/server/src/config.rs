@@ -91,7 +91,7 @@ impl Default for Limits {
 }
 
 /// How the hub presents itself to authorization servers of upstream servers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OauthClient {
     /// In place of the document that the hub serves.
     pub metadata_url: Option<Url>,

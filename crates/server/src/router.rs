@@ -4,20 +4,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::Hub;
 use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock};
+use trunkline_oauth::Base;
 use trunkline_oauth::client::Pages;
 use trunkline_oauth::login::Forms;
 use trunkline_oauth::metadata::protected_resource;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_profiles::{Guard, RefusedRequest};
 use trunkline_web::gate::GateRefusal;
-use trunkline_web::{Gate, Problem, RequestId};
+use trunkline_web::{Gate, Problem, ReadableByPages, RequestId};
 use url::Url;
 use uuid::Uuid;
 
@@ -35,7 +36,7 @@ const GREETING: &str = concat!(
 #[derive(Debug, Clone)]
 struct WellKnown {
     hub: Arc<Hub>,
-    public_url: Url,
+    base: Base,
 }
 
 /// The routes, behind the checks that every request passes.
@@ -48,7 +49,7 @@ pub(crate) fn router(
 ) -> Router {
     let hub = &core.hub;
     let clock = Arc::clone(&admin.clock);
-    let well_known = WellKnown { hub: Arc::clone(hub), public_url: public_url.clone() };
+    let well_known = WellKnown { hub: Arc::clone(hub), base: core.base.clone() };
     let pages = Pages {
         connections: Arc::clone(&admin.connections),
         sessions: Arc::clone(&admin.sessions),
@@ -61,13 +62,18 @@ pub(crate) fn router(
     };
     let who_is_asking = trunkline_oauth::login::router(Arc::clone(&core.login))
         .merge(trunkline_oauth::scim::router(core.scim(public_url)))
-        .merge(authorization.router())
+        .merge(authorization.routes_for_people())
         .merge(trunkline_oauth::client::routes(pages));
-    let router = Router::new()
-        .route("/", get(async || GREETING))
+    let for_clients = Router::new()
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
         .with_state(well_known)
+        .merge(recorder.clone().around(authorization.routes_for_clients()))
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
+        // Some clients are pages. Those of foreign origins do not come past the gate.
+        .layer(ReadableByPages);
+    let router = Router::new()
+        .route("/", get(async || GREETING))
+        .merge(for_clients)
         .merge(trunkline_oauth::page::router())
         .merge(recorder.around(who_is_asking))
         .merge(trunkline_console::router(admin, Door::Listener))
@@ -112,10 +118,16 @@ pub(crate) fn record_refusal(guard: Arc<Guard>) -> impl Fn(GateRefusal, &Request
 type BoxedEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// RFC 9728: where a client of an `auth: oauth` profile signs in.
-async fn resource_metadata(State(state): State<WellKnown>, Path(profile): Path<String>) -> Response {
+async fn resource_metadata(
+    State(state): State<WellKnown>,
+    Path(profile): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let profile = state.hub.profile(&profile).filter(|profile| profile.auth() == ProfileAuth::Oauth);
     let answer = match profile {
-        Some(profile) => Json(protected_resource(&state.public_url, profile.name())).into_response(),
+        Some(profile) => {
+            Json(protected_resource(state.base.seen_in(&headers), profile.name())).into_response()
+        }
         None => not_found("no profile with sign-in has that name"),
     };
     std::future::ready(answer).await

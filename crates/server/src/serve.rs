@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ExchangeAt, ProfileAuth, SystemClock};
+use trunkline_oauth::absent::{Absent, Configured};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
-use trunkline_oauth::{People, Resource, Tokens};
+use trunkline_oauth::{Base, People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 use trunkline_web::gate::GateConfig;
@@ -25,7 +27,7 @@ use url::Url;
 use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
 use crate::signals::Signals;
-use crate::{DataDir, env, router};
+use crate::{DataDir, absent, env, router};
 
 /// How long a stopping hub waits for its own tasks.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -108,6 +110,7 @@ impl Running {
         let public_url = config.base_url(address);
         let core = Core::start(config, &data, public_url.parse()?).await?;
         core.connections.run(&core.tasks);
+        core.end_what_is_absent();
         let control_socket = data.control_socket();
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
@@ -126,7 +129,7 @@ impl Running {
             )),
         ];
         if let Some(path) = &options.config_path {
-            let taking = core.taking();
+            let taking = Taking { authorization: Some(Arc::clone(&authorization)), ..core.taking() };
             core.tasks.spawn_until_stop(follow_file(path.clone(), config.clone(), address, taking));
         }
         Ok(Self { address, public_url, core, listeners, control_socket })
@@ -173,6 +176,8 @@ impl Running {
 /// A hub without listeners, and what it stands on.
 pub(crate) struct Core {
     pub(crate) hub: Arc<Hub>,
+    /// What clients call the hub.
+    pub(crate) base: Base,
     guard: Arc<Guard>,
     resource: Arc<Resource>,
     people: Arc<People>,
@@ -184,6 +189,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     audit: AuditLog,
     store: Arc<Store>,
+    configured: watch::Sender<Configured>,
 }
 
 impl Core {
@@ -202,6 +208,10 @@ impl Core {
         let outbound = Outbound::new(outbound_policy(config))?;
         let Asking { people, tokens, resource, sessions, login } =
             Asking::load(&store, &clock, &tasks, &outbound, config, &public_url).await?;
+        let base = match &config.public_url {
+            Some(url) => Base::fixed(url),
+            None => Base::of_listener(&public_url),
+        };
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
         let hub = Hub::start(Parts {
@@ -221,11 +231,12 @@ impl Core {
                 ..Default::default()
             },
             base_environment: base_environment(),
-            public_url,
+            base: base.clone(),
             tasks: tasks.clone(),
         });
         let core = Self {
             hub,
+            base,
             guard,
             resource,
             people,
@@ -237,6 +248,7 @@ impl Core {
             tasks,
             audit,
             store,
+            configured: watch::Sender::default(),
         };
         core.taking().take(config)?;
         Ok(core)
@@ -268,6 +280,17 @@ impl Core {
         })
     }
 
+    /// From here on what the configuration no longer names ends after a day.
+    fn end_what_is_absent(&self) {
+        let absent = Absent {
+            store: Arc::clone(&self.store),
+            connections: Arc::clone(&self.connections),
+            clock: Arc::new(SystemClock),
+        };
+        let following = absent::follow(absent, self.configured.subscribe(), Arc::clone(&self.guard));
+        self.tasks.spawn_until_stop(following);
+    }
+
     /// What takes over a configuration.
     fn taking(&self) -> Taking {
         Taking {
@@ -275,6 +298,8 @@ impl Core {
             connections: Arc::clone(&self.connections),
             login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
+            configured: self.configured.clone(),
+            authorization: None,
         }
     }
 
@@ -294,6 +319,7 @@ impl Core {
             clock: Arc::new(SystemClock),
             tasks: self.tasks.clone(),
             public_url,
+            base: self.base.clone(),
             settings: config.authorization.clone(),
         })?)
     }
@@ -315,19 +341,28 @@ struct Taking {
     connections: Arc<Connections>,
     login: Arc<Login>,
     outbound: Outbound,
+    /// What the configuration names, for those who end what it no longer does.
+    configured: watch::Sender<Configured>,
+    /// None at the start, when it is made of the same configuration.
+    authorization: Option<Arc<AuthorizationServer>>,
 }
 
 impl Taking {
     fn take(&self, config: &Config) -> anyhow::Result<()> {
         self.outbound.set_policy(outbound_policy(config))?;
         let hub_config = hub_config(config);
+        if let Some(authorization) = &self.authorization {
+            authorization.apply(config.authorization.clone());
+        }
         self.login.apply(config.sign_in.clone());
         let with_keys = config.profiles.values().filter(|profile| profile.auth != ProfileAuth::None);
         self.login.apply_profiles(
             with_keys.map(|profile| (profile.name.clone(), profile.members.clone())).collect(),
         );
         self.connections.configure(&hub_config.servers);
-        Ok(self.hub.apply(hub_config)?)
+        self.hub.apply(hub_config)?;
+        self.configured.send_replace(absent::configured(config));
+        Ok(())
     }
 }
 

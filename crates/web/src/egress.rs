@@ -119,6 +119,11 @@ impl Egress {
         Ok(Self { client, origins: Origins::new(plain), reach })
     }
 
+    /// Whether the operator has opened anything inside.
+    pub(crate) fn has_opened_any(&self) -> bool {
+        self.reach.as_ref().is_none_or(|policy| policy.opens_any())
+    }
+
     /// What requests to `url` go to. The targets of one origin share its connections.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! form for URLs that others name.
 
 pub mod body;
+mod cors;
 pub mod egress;
 pub mod front;
 pub mod gate;
@@ -18,6 +19,7 @@ pub mod rescue;
 pub mod sse;
 pub mod tasks;
 
+pub use cors::ReadableByPages;
 pub use egress::{Egress, EgressError, OutboundPolicy, OutboundPolicyError};
 pub use front::front;
 pub use gate::Gate;

@@ -2,6 +2,7 @@
 //! tokens, documents of clients. They go through [`Egress`]'s guard, follow no
 //! redirect, and are bounded in size and time as a whole.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -57,6 +58,22 @@ impl Outbound {
     pub fn set_policy(&self, policy: OutboundPolicy) -> Result<(), EgressBuildError> {
         self.egress.store(Arc::new(Egress::guarded(policy)?));
         Ok(())
+    }
+
+    /// Whether there is a route to the public internet, or the operator has
+    /// opened something inside. Nothing is sent to find out: a datagram socket
+    /// that is connected only asks the system for the way.
+    pub fn has_way_out(&self) -> bool {
+        let leads_out = |from: SocketAddr, to: SocketAddr| {
+            UdpSocket::bind(from).and_then(|socket| socket.connect(to)).is_ok()
+        };
+        // Of the networks for documentation (RFC 5737, RFC 3849), where nobody is.
+        self.egress.load().has_opened_any()
+            || leads_out((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(198, 51, 100, 1), 443).into())
+            || leads_out(
+                (Ipv6Addr::UNSPECIFIED, 0).into(),
+                (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 443).into(),
+            )
     }
 
     /// Whether the guard would call this URL, as far as that can be told

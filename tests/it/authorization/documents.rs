@@ -100,3 +100,17 @@ async fn a_pinned_document_is_used_although_nothing_is_fetched() -> Result<()> {
     stage.tokens(client).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_can_be_reached_the_next_client_is_told_to_register() -> Result<()> {
+    let mut stage = Stage::with("outbound: { allow: [loopback] }\n").await?;
+    let place = "/.well-known/oauth-authorization-server";
+    let before = stage.at(place).get(&[]).await?.json()?;
+    assert_eq!(before["client_id_metadata_document_supported"], true, "nothing speaks against it");
+    let nowhere = format!("http://127.0.0.1:{}/client.json", trunkline_tests::http::free_port().await?);
+    let page = stage.open(&stage.request(&nowhere, "team")).await?;
+    assert_eq!(page.status.as_u16(), 400, "{}", page.body);
+    let after = stage.at(place).get(&[]).await?.json()?;
+    assert_eq!(after["client_id_metadata_document_supported"], false);
+    Ok(())
+}

@@ -86,3 +86,22 @@ async fn a_hub_that_registers_nobody_does_not_say_it_would() -> Result<()> {
     stage.register(&client).await?.expect_status(403)?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_about_clients_counts_from_the_reload_on() -> Result<()> {
+    let stage = Stage::start().await?;
+    let client = json!({ "redirect_uris": ["https://app.example/cb"] });
+    stage.register(&client).await?.expect_status(201)?;
+    let closed = "authorization: { registration: false, client_documents: false }\nprofiles: { team: {} }\n";
+    stage.hub.rewrite_configuration(closed)?;
+    let refused = async {
+        while stage.register(&client).await?.status != 403 {
+            tokio::task::yield_now().await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), refused).await??;
+    let metadata = stage.at("/.well-known/oauth-authorization-server").get(&[]).await?.json()?;
+    assert!(metadata.get("registration_endpoint").is_none(), "{metadata}");
+    Ok(())
+}

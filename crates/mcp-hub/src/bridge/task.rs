@@ -37,6 +37,8 @@ pub(crate) struct Ticket {
     pub server: ServerName,
     /// The server's own name of the tool that became a task.
     pub tool: String,
+    /// The name under which the profile showed the tool.
+    pub shown: String,
     /// The server's own id of the task.
     pub own: String,
     /// The era in which the task began: ids are of no use in the other one.
@@ -44,9 +46,9 @@ pub(crate) struct Ticket {
 }
 
 /// What an id holds: when it expires, whether the era is the modern one,
-/// server, tool and the server's id.
+/// server, tool, its shown name and the server's id.
 #[derive(Serialize, Deserialize)]
-struct Inner(i64, bool, ServerName, String, String);
+struct Inner(i64, bool, ServerName, String, String, String);
 
 impl Ticket {
     /// The id that the client is given; none when the cryptographic library
@@ -60,7 +62,8 @@ impl Ticket {
     ) -> Option<String> {
         let expires = now.plus(lifetime.saturating_add(GRACE).min(LONGEST)).as_micros();
         let modern = self.era == Era::Modern;
-        let inner = Inner(expires, modern, self.server.clone(), self.tool.clone(), self.own.clone());
+        let (tool, shown) = (self.tool.clone(), self.shown.clone());
+        let inner = Inner(expires, modern, self.server.clone(), tool, shown, self.own.clone());
         let plain = serde_json::to_vec(&inner).ok()?;
         Some(sealer.seal(&bound(caller), &plain).ok()?.to_string())
     }
@@ -69,9 +72,9 @@ impl Ticket {
     /// caller in this profile, or too long ago.
     pub(crate) fn open(sealer: &Sealer, caller: &Caller, now: Timestamp, id: &str) -> Option<Self> {
         let plain = sealer.open(&bound(caller), &id.parse::<Sealed>().ok()?).ok()?;
-        let Inner(expires, modern, server, tool, own) = serde_json::from_slice(&plain).ok()?;
+        let Inner(expires, modern, server, tool, shown, own) = serde_json::from_slice(&plain).ok()?;
         let era = if modern { Era::Modern } else { Era::Legacy };
-        (now.as_micros() < expires).then_some(Self { server, tool, own, era })
+        (now.as_micros() < expires).then_some(Self { server, tool, shown, own, era })
     }
 }
 
@@ -158,6 +161,7 @@ mod tests {
         let ticket = Ticket {
             server: ServerName::new("tracker").unwrap(),
             tool: "slow".into(),
+            shown: "tracker__slow".into(),
             own: "id-7".into(),
             era: Era::Modern,
         };

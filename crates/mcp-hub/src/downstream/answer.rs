@@ -22,6 +22,8 @@ pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-sessi
 pub(crate) enum Answer {
     /// One JSON-RPC message, in pieces that are not copied together.
     Message { status: StatusCode, body: Pieces, session: Option<String> },
+    /// A 403 that says what credential would do (RFC 6750 section 3.1).
+    Challenge { body: Pieces, challenge: Box<HeaderValue> },
     /// Messages as they come; the last one is the answer. A client with a
     /// session can come back for them.
     Stream(mpsc::Receiver<Bytes>, Option<Arc<Session>>),
@@ -34,6 +36,16 @@ pub(crate) enum Answer {
 impl Answer {
     pub(crate) fn ok(body: impl Into<Pieces>) -> Self {
         Self::Message { status: StatusCode::OK, body: body.into(), session: None }
+    }
+
+    /// A refusal, with what credential would do.
+    pub(crate) fn challenging(self, challenge: Option<HeaderValue>) -> Self {
+        match (self, challenge) {
+            (Self::Message { status: StatusCode::FORBIDDEN, body, .. }, Some(challenge)) => {
+                Self::Challenge { body, challenge: Box::new(challenge) }
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// A result around raw JSON that is already there.
@@ -186,6 +198,13 @@ pub(crate) fn json(status: StatusCode, body: Pieces, session: Option<&str>) -> R
     if let Some(Ok(value)) = session.map(HeaderValue::from_str) {
         headers.insert(SESSION_HEADER, value);
     }
+    response
+}
+
+/// A JSON refusal with a challenge.
+pub(crate) fn challenge(body: Pieces, challenge: HeaderValue) -> Response {
+    let mut response = json(StatusCode::FORBIDDEN, body, None);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
 }
 

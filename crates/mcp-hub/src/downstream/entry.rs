@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     pub caller: Caller,
     pub request_id: Uuid,
     pub arrived: Timestamp,
+    /// What the client calls the hub.
+    pub host: Option<HeaderValue>,
 }
 
 /// Finds the profile and proves the caller. Nothing of the body is read
@@ -56,8 +58,11 @@ pub(crate) async fn enter(hub: &Arc<Hub>, name: &str, parts: &Parts) -> Result<E
     };
     let access = Access { auth: profile.auth(), members: profile.members() };
     match hub.resource.authenticate(&parts.headers, profile.name(), access).await {
-        Ok(caller) => Ok(Entry { hub: Arc::clone(hub), profile, caller, request_id, arrived }),
-        Err(refused) => Err(stranger.challenge(profile.name(), refused)),
+        Ok(caller) => {
+            let host = parts.headers.get(header::HOST).cloned();
+            Ok(Entry { hub: Arc::clone(hub), profile, caller, request_id, arrived, host })
+        }
+        Err(refused) => Err(stranger.challenge(profile.name(), refused, parts.headers.get(header::HOST))),
     }
 }
 
@@ -70,10 +75,10 @@ struct Stranger<'a> {
 }
 
 impl Stranger<'_> {
-    fn challenge(&self, profile: &ProfileName, refused: Refused) -> Response {
+    fn challenge(&self, profile: &ProfileName, refused: Refused, host: Option<&HeaderValue>) -> Response {
         let error = RpcError::new(code::INVALID_REQUEST, refused.to_string()).status(refused.status());
         let mut response = self.refuse(Some(profile), refused.reason(), &error);
-        let metadata = self.hub.resource_metadata(profile);
+        let metadata = self.hub.resource_metadata(profile, host);
         if let Some(challenge) = refused.challenge(metadata.as_deref()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }

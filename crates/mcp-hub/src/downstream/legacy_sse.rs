@@ -13,15 +13,15 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::answer::{self, Answer, RpcError};
-use super::entry::{self, Accepts, Entry, Named, bad};
+use super::entry::{self, Accepts, Named, bad};
 use super::events::{self, Source};
 use super::modern;
 use super::session::Session;
 use super::session_stream::SessionStream;
-use super::streamable::{Open, SESSION_NOT_FOUND, request};
+use super::streamable::{Open, SESSION_NOT_FOUND, framed, request};
 use crate::Hub;
-use crate::jsonrpc::{Kind, Message};
-use crate::method;
+use crate::jsonrpc::Kind;
+use crate::method::{self, Request};
 use crate::upstream::Era;
 
 /// The version of the transport; `initialize` may agree on a later one.
@@ -130,8 +130,17 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
         );
         return entry.refuse(Some(&message), &error);
     }
+    let accepts = Accepts { json: false, stream: true, gzip: false };
+    let request = request(entry, message, Era::Legacy, Some(session), accepts);
+    // On the stream no client would find a challenge.
+    if place.is_some()
+        && let Some(refused) =
+            method::refused_for_scope(&request, request.message.method().unwrap_or_default())
+    {
+        return framed(refused, true, &hub);
+    }
     let tasks = hub.tasks.clone();
-    tasks.spawn(async move { Box::pin(answer_on(entry, message, session, place)).await });
+    tasks.spawn(async move { Box::pin(answer_on(request, place)).await });
     answer::empty(StatusCode::ACCEPTED)
 }
 
@@ -148,9 +157,7 @@ pub(crate) async fn other(State(hub): State<Arc<Hub>>, Named(profile): Named, ht
 /// nothing done that nobody could keep.
 type Place = mpsc::OwnedPermit<Bytes>;
 
-async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, place: Option<Place>) {
-    let accepts = Accepts { json: false, stream: true, gzip: false };
-    let request = request(entry, message, Era::Legacy, Some(session), accepts);
+async fn answer_on(request: Request, place: Option<Place>) {
     let Some(place) = place else {
         match (request.message.kind(), &request.session) {
             (Kind::Result | Kind::Error, Some(session)) => session.asked.answer(request.message),
@@ -163,7 +170,7 @@ async fn answer_on(entry: Entry, message: Message, session: Arc<Session>, place:
         _ => method::dispatch(request).await,
     };
     match answer {
-        Answer::Message { body, .. } => drop(place.send(body.joined())),
+        Answer::Message { body, .. } | Answer::Challenge { body, .. } => drop(place.send(body.joined())),
         Answer::Stream(mut messages, _) => {
             let Some(first) = messages.recv().await else { return };
             let outbox = place.send(first);

@@ -61,8 +61,9 @@ pub(crate) async fn post(State(hub): State<Arc<Hub>>, Named(profile): Named, htt
     }
 }
 
-fn framed(answer: Answer, takes_json: bool, hub: &Hub) -> Response {
+pub(crate) fn framed(answer: Answer, takes_json: bool, hub: &Hub) -> Response {
     match answer {
+        Answer::Challenge { body, challenge } => answer::challenge(body, *challenge),
         Answer::Message { status, body, session } if takes_json || status != StatusCode::OK => {
             answer::json(status, body, session.as_deref())
         }
@@ -135,6 +136,7 @@ fn entry_of(request: &Request) -> Entry {
         caller: request.caller.clone(),
         request_id: request.request_id,
         arrived: request.arrived,
+        host: request.host.clone(),
     }
 }
 
@@ -188,6 +190,7 @@ pub(crate) fn request(
         message,
         request_id: entry.request_id,
         arrived: entry.arrived,
+        host: entry.host,
         era,
         session,
         takes_stream: accepts.stream,

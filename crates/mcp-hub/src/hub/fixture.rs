@@ -63,7 +63,7 @@ impl Bench {
                 .map(|path| ("PATH".into(), path))
                 .into_iter()
                 .collect(),
-            public_url: "http://localhost:7400".parse().unwrap(),
+            base: trunkline_oauth::Base::fixed(&"http://localhost:7400".parse().unwrap()),
             tasks: Tasks::new(),
         });
         hub.apply(configuration(servers)).unwrap();
@@ -88,6 +88,7 @@ impl Bench {
             caller: caller.clone(),
             message: Message::parse(Bytes::from(text)).unwrap(),
             request_id: Uuid::from_u128(1),
+            host: None,
             arrived: NOON,
             era: Era::Legacy,
             session: None,
@@ -105,6 +106,7 @@ pub(crate) fn configuration(servers: Vec<ServerSpec>) -> HubConfig {
         name: ProfileName::new(PROFILE).unwrap(),
         auth: ProfileAuth::ApiKey,
         members: None,
+        scopes: std::collections::BTreeMap::new(),
         servers: selected,
         models: Vec::new(),
     };

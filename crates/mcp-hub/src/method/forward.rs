@@ -12,7 +12,7 @@ use super::patience::{Patience, for_task};
 use super::patiently::patiently;
 use super::relay::{Incoming, Relay};
 use super::task::{self, Role};
-use super::{Request, conclude, invalid, meta, suspend, url_elicitation};
+use super::{Request, conclude, invalid, meta, scope, suspend, url_elicitation};
 use crate::bridge::declared::{lacking, offered};
 use crate::bridge::input::{InputRequest, InputRequired, with_members};
 use crate::bridge::state::{self, State};
@@ -70,19 +70,27 @@ pub(super) async fn forward(request: &Arc<Request>, mut destination: Destination
         }
         Err(error) => return request.refuse(Reason::BadRequest, Some(destination.shown), &error),
     }
-    let target = destination.task.tool().unwrap_or(&destination.own).to_owned();
-    let mut action = request.action(Some(destination.server.clone()), Some(target));
-    if destination.shown != destination.own {
-        action.shown_as = Some(destination.shown.clone());
-    }
-    let asked = request.asked(destination.kind, action);
-    match request.hub.guard.admit(&request.caller, &request.profile, asked) {
+    match admitted(request, &destination) {
         Ok(permit) => match waiting {
             Some(handle) => Box::pin(suspend::resume(request, &destination, handle, permit)).await,
             None => run(request, destination, permit).await,
         },
         Err(refusal) => refused(request, &destination, refusal),
     }
+}
+
+/// What the one door says.
+fn admitted(request: &Request, destination: &Destination) -> Result<Permit, Refusal> {
+    let target = destination.task.tool().unwrap_or(&destination.own).to_owned();
+    let mut action = request.action(Some(destination.server.clone()), Some(target));
+    if destination.shown != destination.own {
+        action.shown_as = Some(destination.shown.clone());
+    }
+    let mut asked = request.asked(destination.kind, action);
+    if let Some(shown) = destination.task.tool_shown() {
+        asked.tool = Some(shown.to_owned());
+    }
+    request.hub.guard.admit(&request.caller, &request.profile, asked)
 }
 
 /// The state that a modern client gives back with its answers to a server's
@@ -143,8 +151,13 @@ pub(super) fn input_required(request: &Request, destination: &Destination, resul
 
 /// What is refused looks as if it were not there.
 fn refused(request: &Request, destination: &Destination, refusal: Refusal) -> Answer {
+    let lacks_scope = refusal.decision().reason == Reason::InsufficientScope;
     if refusal.record().is_err() {
         return super::audit_unavailable().answer(Some(request.id()));
+    }
+    if lacks_scope {
+        let tool = destination.task.tool_shown().unwrap_or(&destination.shown);
+        return scope::answer(request, tool);
     }
     let error = match &destination.task {
         Role::About(_) => task::not_found(),

@@ -88,7 +88,7 @@ impl Drop for Pending {
 async fn pass_on(answer: Answer, sender: &mpsc::Sender<Bytes>) {
     // A closed channel is a client that went away.
     match answer {
-        Answer::Message { body, .. } => {
+        Answer::Message { body, .. } | Answer::Challenge { body, .. } => {
             let _ = sender.send(body.joined()).await;
         }
         Answer::Stream(mut messages, _) => {

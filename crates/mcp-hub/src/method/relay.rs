@@ -176,11 +176,11 @@ impl Relay {
                     break pieces.joined();
                 }
                 Step::Ended(error) => match conclude::end(&self.request, self.permit, &error) {
-                    Answer::Message { body, .. } => break body.joined(),
+                    Answer::Message { body, .. } | Answer::Challenge { body, .. } => break body.joined(),
                     Answer::Stream(..) | Answer::Accepted | Answer::Nothing => return,
                 },
                 Step::Suspended(question) => match self.suspend_with_more(question).await {
-                    Answer::Message { body, .. } => break body.joined(),
+                    Answer::Message { body, .. } | Answer::Challenge { body, .. } => break body.joined(),
                     Answer::Stream(..) | Answer::Accepted | Answer::Nothing => return,
                 },
             }

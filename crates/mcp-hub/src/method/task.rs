@@ -137,6 +137,14 @@ impl Role {
         }
     }
 
+    /// The name under which the profile shows that tool.
+    pub(super) fn tool_shown(&self) -> Option<&str> {
+        match self {
+            Self::About(about) => Some(&about.ticket.shown),
+            Self::None | Self::MayBegin { .. } | Self::RunsHidden(_) => None,
+        }
+    }
+
     /// The instance to ask, where it is not the caller's of this moment.
     pub(super) fn key(&self) -> Option<&Arc<InstanceKey>> {
         match self {
@@ -220,6 +228,7 @@ pub(super) fn begun(
     let ticket = Ticket {
         server: destination.server.clone(),
         tool: destination.own.clone(),
+        shown: destination.shown.clone(),
         own: begun.own.clone(),
         era,
     };

@@ -1,7 +1,7 @@
 //! Every connection, in memory, and how memory keeps up with the database.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -101,6 +101,8 @@ pub struct Connections {
     /// Issuers whose client an operator has paused, by server.
     paused: ArcSwap<Vec<(ServerName, String)>>,
     changed: broadcast::Sender<(ServerName, ConnectionOwner)>,
+    /// Where what nobody waits for runs, once it does.
+    pub(super) tasks: OnceLock<Tasks>,
 }
 
 impl Connections {
@@ -125,6 +127,7 @@ impl Connections {
             held: RwLock::default(),
             paused: ArcSwap::default(),
             changed: broadcast::channel(QUEUED_CHANGES).0,
+            tasks: OnceLock::new(),
         });
         connections.catch_up().await?;
         Ok(connections)
@@ -140,6 +143,8 @@ impl Connections {
 
     /// Keeps memory as new as the database, and tokens as new as they must be.
     pub fn run(self: &Arc<Self>, tasks: &Tasks) {
+        // Set once: it runs once.
+        let _ = self.tasks.set(tasks.clone());
         let connections = Arc::clone(self);
         tasks.spawn_until_stop(async move { connections.follow_changes().await });
         let connections = Arc::clone(self);

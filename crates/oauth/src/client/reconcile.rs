@@ -8,6 +8,7 @@ use trunkline_storage::StoreError;
 
 use super::connections::Connections;
 use super::held::{Held, Snapshot};
+use super::steer::SteerError;
 
 impl Connections {
     /// Ends every connection of an owner who is no more.
@@ -37,6 +38,30 @@ impl Connections {
             }
         }
         Ok(())
+    }
+
+    /// Ends every connection to a server and removes every client of it: how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]: those that are left stay.
+    pub(crate) async fn forget_server(&self, server: &str) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        for row in self.store.connections().list().await? {
+            if row.server.as_str() == server {
+                ended += u64::from(self.disconnect(&row.server, &row.owner).await?);
+            }
+        }
+        for client in self.store.upstream_clients().list().await? {
+            if client.server.as_str() == server {
+                match self.delete_client(&client.server, &client.issuer).await {
+                    Ok(_) => ended += 1,
+                    Err(SteerError::Store(error)) => return Err(error),
+                    // Another process has removed it.
+                    Err(error) => tracing::debug!(%error, "a client is gone"),
+                }
+            }
+        }
+        Ok(ended)
     }
 
     /// Ends the connections that stand on an identity that has been erased,

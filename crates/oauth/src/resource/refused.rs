@@ -4,11 +4,18 @@ use http::{HeaderValue, StatusCode};
 use thiserror::Error;
 use trunkline_model::Reason;
 
+use crate::scope;
+
 /// Why nobody is let in. The words are for whoever sent the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refused {
     #[error("No credential. Send an API key as 'Authorization: Bearer tlk_...' or 'x-api-key: tlk_...'.")]
     Missing,
+    /// As [`Missing`](Self::Missing), where signing in is the usual way.
+    #[error(
+        "Nobody is signed in. Let your client sign in here, or send an API key as 'Authorization: Bearer tlk_...'."
+    )]
+    NotSignedIn,
     #[error("More than one credential. Send one API key, in one header.")]
     Ambiguous,
     #[error("This is not an API key of a Trunkline hub, or not a whole one. Copy it again.")]
@@ -48,6 +55,7 @@ impl Refused {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Missing
+            | Self::NotSignedIn
             | Self::Malformed
             | Self::Unknown
             | Self::Expired
@@ -72,6 +80,7 @@ impl Refused {
             Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
+            | Self::NotSignedIn
             | Self::Malformed
             | Self::Unknown
             | Self::Expired
@@ -91,7 +100,7 @@ impl Refused {
     pub fn challenge(self, resource_metadata: Option<&str>) -> Option<HeaderValue> {
         let error = match self {
             // RFC 6750 section 3.1: no error code for a request without a credential.
-            Self::Missing => None,
+            Self::Missing | Self::NotSignedIn => None,
             Self::Ambiguous => Some("invalid_request"),
             Self::Malformed
             | Self::Unknown
@@ -105,9 +114,13 @@ impl Refused {
             | Self::TokenOfOtherProfile => Some("invalid_token"),
             Self::NotMember | Self::Unavailable => return None,
         };
-        let mut parameters = Vec::with_capacity(3);
+        let mut parameters = Vec::with_capacity(4);
         match resource_metadata {
-            Some(url) if is_quotable(url) => parameters.push(format!("resource_metadata=\"{url}\"")),
+            Some(url) if is_quotable(url) => {
+                parameters.push(format!("resource_metadata=\"{url}\""));
+                // Without it clients ask for every scope that they find.
+                parameters.push(format!("scope=\"{}\"", scope::MCP));
+            }
             // The scheme needs a parameter.
             _ => parameters.push("realm=\"trunkline\"".to_owned()),
         }
@@ -119,7 +132,7 @@ impl Refused {
     }
 }
 
-fn is_quotable(url: &str) -> bool {
+pub(super) fn is_quotable(url: &str) -> bool {
     url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
 }
 
@@ -127,8 +140,9 @@ fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 14] = [
+    const ALL: [Refused; 15] = [
         Refused::Missing,
+        Refused::NotSignedIn,
         Refused::Ambiguous,
         Refused::Malformed,
         Refused::Unknown,
@@ -151,8 +165,8 @@ mod tests {
     #[test]
     fn who_sent_nothing_is_told_where_to_ask_and_no_error() {
         assert_eq!(
-            challenge(Refused::Missing, Some("https://h/m")),
-            "Bearer resource_metadata=\"https://h/m\""
+            challenge(Refused::NotSignedIn, Some("https://h/m")),
+            "Bearer resource_metadata=\"https://h/m\", scope=\"mcp\""
         );
         assert_eq!(challenge(Refused::Missing, None), "Bearer realm=\"trunkline\"");
     }
@@ -161,7 +175,9 @@ mod tests {
     fn who_sent_a_bad_key_is_told_the_fix() {
         let text = challenge(Refused::Revoked, Some("https://h/m"));
         assert!(
-            text.starts_with("Bearer resource_metadata=\"https://h/m\", error=\"invalid_token\", "),
+            text.starts_with(
+                "Bearer resource_metadata=\"https://h/m\", scope=\"mcp\", error=\"invalid_token\", "
+            ),
             "{text}"
         );
         assert!(

@@ -17,7 +17,7 @@ const LEEWAY: i64 = 60;
 const LONGEST_LIFETIME: i64 = 900;
 
 /// Whose assertions are taken.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssertionIssuer {
     /// Its `iss`, letter by letter.
     pub issuer: String,
@@ -77,12 +77,12 @@ impl AuthorizationServer {
             && claims.iat <= now + LEEWAY
             && claims.nbf.is_none_or(|from| from <= now + LEEWAY)
             && claims.exp.saturating_sub(claims.iat) <= LONGEST_LIFETIME;
-        let is_ours =
-            claims.iss == issuer.issuer && claims.aud.is(self.issuer()) && claims.client_id == client.id();
+        let is_for_us = claims.aud.one().and_then(|aud| self.base.path_of(aud)) == Some("");
+        let is_ours = claims.iss == issuer.issuer && is_for_us && claims.client_id == client.id();
         if !in_time || !is_ours || claims.act.is_some() || claims.jti.is_empty() {
             return Err(NOT_GOOD);
         }
-        let user = self.asserted_user(issuer, &claims).await?.ok_or(NOT_GOOD)?;
+        let user = self.asserted_user(&issuer, &claims).await?.ok_or(NOT_GOOD)?;
         if !self.use_up(&claims.iss, &claims.jti, claims.exp).await? {
             return Err(TokenError::Grant("the assertion has been used"));
         }
@@ -109,13 +109,13 @@ impl AuthorizationServer {
     }
 
     /// Which trusted issuer an assertion says it is from; its keys will tell.
-    fn issuer_of(&self, assertion: &str) -> Option<&AssertionIssuer> {
+    fn issuer_of(&self, assertion: &str) -> Option<AssertionIssuer> {
         #[derive(Deserialize)]
         struct From {
             iss: String,
         }
 
         let from: From = jsonwebtoken::dangerous::insecure_decode_claims(assertion).ok()?;
-        self.settings.assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss)
+        self.settings.load().assertion_issuers.iter().find(|issuer| issuer.issuer == from.iss).cloned()
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use trunkline_model::ClientKind;
+use trunkline_model::{ClientKind, ProfileName};
 use trunkline_storage::authorization::AuthorizationCode;
 use url::form_urlencoded;
 
@@ -20,6 +20,7 @@ use super::{issue, redirect};
 use crate::keys::Form;
 use crate::login::SignedIn;
 use crate::page;
+use crate::scope::{self, Scope};
 
 pub(super) use answer::Answer;
 pub(super) use error::{AuthorizeError, ErrorCode};
@@ -38,7 +39,7 @@ pub(super) async fn handle(
     let query = query.unwrap_or_default();
     match server.authorize(&headers, &query).await {
         Ok(response) => response,
-        Err(error) => error.into_response(server.issuer()),
+        Err(error) => error.into_response(server.issuer(&headers)),
     }
 }
 
@@ -53,14 +54,15 @@ impl AuthorizationServer {
             let words = format!("{} is not a member of the profile {}.", signed_in.user.login, asked.profile);
             return Err(AuthorizeError::shown(&request, ErrorCode::AccessDenied, words));
         }
-        if !request.wants_consent && self.is_allowed(&signed_in, asked).await? {
-            return self.answer_with_code(&signed_in, asked).await;
+        let allowed = if request.wants_consent { None } else { self.allowed(&signed_in, asked).await? };
+        if allowed.as_ref().is_some_and(|allowed| scope::is_within(&asked.scope, allowed)) {
+            return self.answer_with_code(&signed_in, asked, self.issuer(headers)).await;
         }
         if request.must_not_ask {
             let words = "the user must be asked";
             return Err(AuthorizeError::answered(&request, ErrorCode::InteractionRequired, words));
         }
-        self.ask(&request, &signed_in)
+        self.ask(&request, &signed_in, allowed.as_deref())
     }
 
     /// Sends the browser to sign in and back here.
@@ -84,28 +86,35 @@ impl AuthorizationServer {
         see_other(&format!("{base}/login?next={next}"))
     }
 
-    /// Whether the user allowed the same before, and the answer can reach
-    /// nobody but the client: what any program of the machine can pose as is
+    /// The scopes that the user allowed this client before, where the answer
+    /// can reach nobody else: what any program of the machine can pose as is
     /// asked about each time, unless its id is its own alone.
-    async fn is_allowed(&self, signed_in: &SignedIn, asked: &Asked) -> Result<bool, AuthorizeError> {
+    async fn allowed(&self, signed_in: &SignedIn, asked: &Asked) -> Result<Option<String>, AuthorizeError> {
         let is_local = redirect::kind(&asked.redirect_uri).is_none_or(redirect::Kind::is_local);
         if is_local && asked.client_kind != ClientKind::Dynamic {
-            return Ok(false);
+            return Ok(None);
         }
         let user = signed_in.user.id;
-        let remembered =
-            self.store.consents().scope(user, &asked.client, &asked.registered_uri, &asked.profile).await?;
-        Ok(remembered.is_some_and(|scope| super::scope::is_within(&asked.scope, &scope)))
+        let consents = self.store.consents();
+        Ok(consents.scope(user, &asked.client, &asked.registered_uri, &asked.profile).await?)
     }
 
+    /// Asks for what is new. What was allowed before stays with it, so that a
+    /// client that needs more loses nothing.
     fn ask(
         &self,
         request: &request::AuthorizationRequest,
         signed_in: &SignedIn,
+        allowed: Option<&str>,
     ) -> Result<Response, AuthorizeError> {
-        let asked = &request.asked;
         let client = &request.client;
+        let own = self.scopes_of(&request.asked.profile);
+        let allowed = allowed.unwrap_or_default();
+        let scope = scope::union(&request.asked.scope, allowed, &own);
+        let asked = &Asked { scope, ..request.asked.clone() };
         let transaction = self.carry("consent", signed_in.session, asked)?;
+        let described = self.described(&asked.profile, &asked.scope);
+        let (kept, scopes) = described.into_iter().partition(|scope| scope::has(allowed, &scope.name));
         let template = ConsentPage {
             client: client.name().to_owned(),
             client_host: (asked.client_kind == ClientKind::Document)
@@ -114,6 +123,8 @@ impl AuthorizationServer {
             destination: redirect::destination(&asked.redirect_uri),
             is_local: redirect::kind(&asked.redirect_uri).is_none_or(redirect::Kind::is_local),
             profile: asked.profile.to_string(),
+            scopes,
+            kept,
             user: signed_in.user.login.clone(),
             stays_signed_in: issue::wants_refresh(client, &asked.scope),
             transaction,
@@ -122,11 +133,19 @@ impl AuthorizationServer {
         Ok(page::page_with_form_target(StatusCode::OK, &template, target.as_deref()))
     }
 
+    /// What those of the scopes allow that are the profile's own.
+    pub(super) fn described(&self, profile: &ProfileName, scopes: &str) -> Vec<Scope> {
+        let mut own = self.scopes_of(profile);
+        own.retain(|scope| scope::has(scopes, &scope.name));
+        own
+    }
+
     /// Sends the browser back to the client with a new code.
     pub(super) async fn answer_with_code(
         &self,
         signed_in: &SignedIn,
         asked: &Asked,
+        issuer: &str,
     ) -> Result<Response, AuthorizeError> {
         let minted = Form::CODE.mint(&mut rand::rng());
         let code = AuthorizationCode {
@@ -142,7 +161,7 @@ impl AuthorizationServer {
             used_at: None,
         };
         self.store.codes().insert(&code).await?;
-        let location = asked.answer().location(self.issuer(), &[("code", minted.key.expose())]);
+        let location = asked.answer().location(issuer, &[("code", minted.key.expose())]);
         Ok(see_other(&location))
     }
 }

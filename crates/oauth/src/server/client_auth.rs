@@ -105,8 +105,8 @@ impl AuthorizationServer {
         let now = self.clock.now().as_micros().div_euclid(1_000_000);
         let in_time =
             now < claims.exp.saturating_add(LEEWAY) && claims.exp <= now + LONGEST_LIFETIME + LEEWAY;
-        let token_endpoint = format!("{}/oauth/token", self.issuer());
-        let ours = claims.aud.is(self.issuer()) || claims.aud.is(&token_endpoint);
+        let ours = claims.aud.one().and_then(|aud| self.base.path_of(aud));
+        let ours = matches!(ours, Some("" | "/oauth/token"));
         if claims.iss != client.id() || claims.sub != client.id() || !ours || !in_time {
             return Err(ClientAuthFault::Wrong);
         }
@@ -134,11 +134,14 @@ pub(super) enum Audience {
 }
 
 impl Audience {
-    /// Whether it is exactly this one.
-    pub(super) fn is(&self, expected: &str) -> bool {
+    /// The only one that there is: what is meant for others too is not taken.
+    pub(super) fn one(&self) -> Option<&str> {
         match self {
-            Self::One(one) => one == expected,
-            Self::Several(several) => matches!(several.as_slice(), [one] if one == expected),
+            Self::One(one) => Some(one),
+            Self::Several(several) => match several.as_slice() {
+                [one] => Some(one),
+                _ => None,
+            },
         }
     }
 }

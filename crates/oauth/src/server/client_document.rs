@@ -19,8 +19,10 @@ use super::client_metadata::{AuthMethod, ClientMetadata, MetadataFault};
 const FRESH: Duration = Duration::from_mins(5);
 /// After a failure, how long until it is fetched again.
 const FAILED: Duration = Duration::from_secs(20);
-/// After a host could not be reached, how long the hub tells clients to
-/// register instead, if it never reached any.
+/// How long a server has for its document: a client waits for it.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Where no host was ever reached, how long until the hub looks again whether
+/// there is one. Until then it tells clients to register instead.
 const NO_WAY_OUT: Duration = Duration::from_mins(10);
 /// Bytes; the draft recommends 5 KB.
 const LARGEST: usize = 32 * 1024;
@@ -36,6 +38,8 @@ pub(super) enum DocumentFault {
     Address,
     #[error("{0}")]
     Fetch(#[from] OutboundError),
+    #[error("its server did not answer within {} s", PATIENCE.as_secs())]
+    Slow,
     #[error("its server answered with the status {0}")]
     Status(u16),
     #[error("its server did not send JSON")]
@@ -52,47 +56,73 @@ pub(super) enum DocumentFault {
 
 type Outcome = Result<ClientMetadata, DocumentFault>;
 
-/// Documents that were fetched lately, and pinned copies.
+/// Documents that were fetched lately.
 #[derive(Debug)]
 pub(super) struct Documents {
-    pinned: HashMap<String, String>,
     fetched: Mutex<HashMap<String, (Timestamp, Arc<Outcome>)>>,
     way_out: Mutex<WayOut>,
 }
 
 /// Whether documents can be fetched at all, as far as was seen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum WayOut {
     Untried,
     /// Some server has answered: one that does not says nothing about others.
     There,
-    MissingUntil(Timestamp),
+    /// There is no route, or the client with this id could not be looked up.
+    Missing {
+        client: Option<String>,
+        look_again: Timestamp,
+    },
+}
+
+/// Whether clients may be told that their documents are fetched.
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Yes,
+    No,
+    /// Not yet: this document is to be looked for first.
+    NotBefore(String),
 }
 
 impl Documents {
-    pub(super) fn new(pinned: &[(String, String)]) -> Self {
-        Self {
-            pinned: pinned.iter().cloned().collect(),
-            fetched: Mutex::default(),
-            way_out: Mutex::new(WayOut::Untried),
+    pub(super) fn new(has_route: bool, now: Timestamp) -> Self {
+        let way_out = if has_route {
+            WayOut::Untried
+        } else {
+            WayOut::Missing { client: None, look_again: now.plus(NO_WAY_OUT) }
+        };
+        Self { fetched: Mutex::default(), way_out: Mutex::new(way_out) }
+    }
+
+    /// A client that believes in vain that its document is fetched does not
+    /// register, and cannot sign in.
+    fn told(&self, now: Timestamp, has_route: impl FnOnce() -> bool) -> Told {
+        let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *way_out {
+            WayOut::Untried | WayOut::There => Told::Yes,
+            WayOut::Missing { look_again, .. } if now < *look_again => Told::No,
+            WayOut::Missing { client: None, .. } if has_route() => {
+                *way_out = WayOut::Untried;
+                Told::Yes
+            }
+            WayOut::Missing { client, look_again } => {
+                *look_again = now.plus(NO_WAY_OUT);
+                client.clone().map_or(Told::No, Told::NotBefore)
+            }
         }
     }
 
-    /// Whether clients may be told that their documents are fetched: a client
-    /// that believes it in vain does not register, and cannot sign in.
-    pub(super) fn can_be_fetched(&self, now: Timestamp) -> bool {
-        match *self.way_out.lock().unwrap_or_else(PoisonError::into_inner) {
-            WayOut::Untried | WayOut::There => true,
-            WayOut::MissingUntil(until) => now >= until,
-        }
-    }
-
-    fn learn(&self, outcome: &Outcome, now: Timestamp) {
+    fn learn(&self, id: &str, outcome: &Outcome, now: Timestamp) {
         let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Err(DocumentFault::Fetch(OutboundError::Unreachable(_) | OutboundError::TimedOut { .. })) => {
+            Err(
+                DocumentFault::Slow
+                | DocumentFault::Fetch(OutboundError::Unreachable(_) | OutboundError::TimedOut { .. }),
+            ) => {
                 if !matches!(*way_out, WayOut::There) {
-                    *way_out = WayOut::MissingUntil(now.plus(NO_WAY_OUT));
+                    let client = Some(id.to_owned());
+                    *way_out = WayOut::Missing { client, look_again: now.plus(NO_WAY_OUT) };
                 }
             }
             // Nothing was asked.
@@ -101,6 +131,11 @@ impl Documents {
             ) => {}
             Ok(_) | Err(_) => *way_out = WayOut::There,
         }
+    }
+
+    /// Nothing that was fetched counts any more.
+    pub(super) fn forget(&self) {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn recent(&self, id: &str, now: Timestamp) -> Option<Arc<Outcome>> {
@@ -122,28 +157,48 @@ impl Documents {
 }
 
 impl AuthorizationServer {
+    /// Whether clients are told that their documents are fetched. Where that
+    /// has failed it is tried again behind the answer, with the document that
+    /// it failed with: no client waits for it, and no other host is asked.
+    pub(super) fn can_fetch_documents(self: &Arc<Self>) -> bool {
+        match self.documents.told(self.clock.now(), || self.outbound.has_way_out()) {
+            Told::Yes => true,
+            Told::No => false,
+            Told::NotBefore(client) => {
+                let server = Arc::clone(self);
+                self.tasks.spawn_until_stop(async move { drop(server.looked_up(&client).await) });
+                false
+            }
+        }
+    }
+
     /// What the document at `id` says; none when the id is no URL at all.
     pub(super) async fn client_document(&self, id: &str) -> Result<Option<ClientMetadata>, DocumentFault> {
         if !id.starts_with("https://") && !id.starts_with("http://") {
             return Ok(None);
         }
-        if let Some(pinned) = self.documents.pinned.get(id) {
+        let settings = self.settings.load_full();
+        if let Some((_, pinned)) = settings.pinned_documents.iter().find(|(url, _)| url == id) {
             return read(id, pinned.as_bytes()).map(Some);
         }
-        if !self.settings.client_documents {
+        if !settings.client_documents {
             return Err(DocumentFault::Off);
         }
         let now = self.clock.now();
         let outcome = match self.documents.recent(id, now) {
             Some(recent) => recent,
-            None => {
-                let outcome = Arc::new(Box::pin(self.fetch_document(id)).await);
-                self.documents.keep(id, Arc::clone(&outcome), now);
-                self.documents.learn(&outcome, now);
-                outcome
-            }
+            None => self.looked_up(id).await,
         };
         outcome.as_ref().clone().map(Some)
+    }
+
+    async fn looked_up(&self, id: &str) -> Arc<Outcome> {
+        let fetched = tokio::time::timeout(PATIENCE, Box::pin(self.fetch_document(id))).await;
+        let outcome = Arc::new(fetched.unwrap_or(Err(DocumentFault::Slow)));
+        let now = self.clock.now();
+        self.documents.keep(id, Arc::clone(&outcome), now);
+        self.documents.learn(id, &outcome, now);
+        outcome
     }
 
     async fn fetch_document(&self, id: &str) -> Outcome {
@@ -214,19 +269,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hub_that_reaches_nobody_does_not_say_it_would_for_a_while() {
-        let documents = Documents::new(&[]);
-        let now = Timestamp::from_micros(0);
+    fn a_hub_that_reached_nobody_says_so_until_it_has_looked_again() {
+        let start = Timestamp::from_micros(0);
+        let documents = Documents::new(true, start);
         let unreachable = Err(DocumentFault::Fetch(OutboundError::Unreachable("no name".to_owned())));
-        assert!(documents.can_be_fetched(now));
-        documents.learn(&Err(DocumentFault::Address), now);
-        assert!(documents.can_be_fetched(now));
-        documents.learn(&unreachable, now);
-        assert!(!documents.can_be_fetched(now));
-        assert!(documents.can_be_fetched(now.plus(NO_WAY_OUT)), "it is tried again");
-        documents.learn(&Err(DocumentFault::Status(404)), now);
-        documents.learn(&unreachable, now);
-        assert!(documents.can_be_fetched(now), "one host that is away says nothing about others");
+        let told = |now| documents.told(now, || true);
+        assert_eq!(told(start), Told::Yes, "nothing speaks against it");
+        documents.learn(ID, &Err(DocumentFault::Address), start);
+        assert_eq!(told(start), Told::Yes);
+        documents.learn(ID, &unreachable, start);
+        assert_eq!(told(start), Told::No);
+        let later = start.plus(NO_WAY_OUT);
+        assert_eq!(told(later), Told::NotBefore(ID.to_owned()));
+        assert_eq!(told(later), Told::No, "one look is enough");
+        documents.learn(ID, &Err(DocumentFault::Status(404)), later);
+        assert_eq!(told(later), Told::Yes, "there is a way out");
+        documents.learn(ID, &Err(DocumentFault::Slow), later);
+        assert_eq!(told(later), Told::Yes, "one host that is away says nothing about others");
+    }
+
+    #[test]
+    fn a_hub_without_a_route_lets_no_client_wait_for_it() {
+        let start = Timestamp::from_micros(0);
+        let documents = Documents::new(false, start);
+        assert_eq!(documents.told(start, || true), Told::No);
+        let later = start.plus(NO_WAY_OUT);
+        assert_eq!(documents.told(later, || false), Told::No);
+        assert_eq!(documents.told(later.plus(NO_WAY_OUT), || true), Told::Yes, "it has come up");
     }
 
     const ID: &str = "https://app.example/client.json";

@@ -31,20 +31,26 @@ pub(super) async fn handle(State(server): State<Arc<AuthorizationServer>>, reque
     let Some(asked) = server.carried::<Asked>("consent", signed_in.session, transaction) else {
         return over(StatusCode::FORBIDDEN);
     };
+    let issuer = server.issuer(&parts.headers);
     let outcome = match form.get("decision") {
-        Some("allow") => server.allow(&signed_in, &asked).await,
+        Some("allow") => server.allow(&signed_in, &asked, issuer).await,
         Some("deny") => {
             let parameters = [("error", "access_denied"), ("error_description", "the user said no")];
-            Ok(see_other(&asked.answer().location(server.issuer(), &parameters)))
+            Ok(see_other(&asked.answer().location(issuer, &parameters)))
         }
         _ => return over(StatusCode::BAD_REQUEST),
     };
-    outcome.unwrap_or_else(|error| error.into_response(server.issuer()))
+    outcome.unwrap_or_else(|error| error.into_response(issuer))
 }
 
 impl AuthorizationServer {
     /// Things may have changed since the question was asked.
-    async fn allow(&self, signed_in: &SignedIn, asked: &Asked) -> Result<Response, AuthorizeError> {
+    async fn allow(
+        &self,
+        signed_in: &SignedIn,
+        asked: &Asked,
+        issuer: &str,
+    ) -> Result<Response, AuthorizeError> {
         let client = self.client(&asked.client).await?;
         if client.redirect(Some(&asked.redirect_uri)).is_none() {
             return Err(AuthorizeError::Redirect);
@@ -70,7 +76,7 @@ impl AuthorizationServer {
         };
         self.store.consents().remember(&consent).await?;
         tracing::info!(user = signed_in.user.login, client = asked.client, profile = %asked.profile, "a user allowed an OAuth client");
-        self.answer_with_code(signed_in, asked).await
+        self.answer_with_code(signed_in, asked, issuer).await
     }
 }
 

@@ -53,7 +53,7 @@ impl AuthorizationServer {
             return Ok(is_good.then(|| {
                 json!({
                     "active": true, "client_id": grant.client, "sub": grant.user.to_string(),
-                    "scope": grant.scope, "iss": self.issuer(), "exp": seconds(found.expires_at),
+                    "scope": grant.scope, "iss": self.tokens.issuer(), "exp": seconds(found.expires_at),
                     "iat": seconds(found.created_at),
                 })
             }));
@@ -64,7 +64,7 @@ impl AuthorizationServer {
         }
         Ok(Some(json!({
             "active": true, "client_id": verified.client.as_ref(), "sub": verified.user.to_string(),
-            "scope": verified.scope, "iss": self.issuer(), "aud": self.tokens.audience(&verified.profile),
+            "scope": verified.scope, "iss": self.tokens.issuer(), "aud": self.tokens.audience(&verified.profile),
             "exp": seconds(verified.expires_at), "iat": seconds(verified.issued_at), "jti": verified.id,
             "token_type": "Bearer",
         })))

@@ -9,8 +9,8 @@ use trunkline_storage::authorization::RefreshToken;
 
 use super::AuthorizationServer;
 use super::client::Client;
-use super::scope;
 use crate::keys::Form;
+use crate::scope::{self, Scope};
 use crate::tokens::{self, SigningError, Wanted};
 
 /// How long a grant lives, however often it is used.
@@ -118,6 +118,11 @@ impl AuthorizationServer {
         })
     }
 
+    /// The scopes that the profile has of its own now.
+    pub(super) fn scopes_of(&self, profile: &ProfileName) -> Vec<Scope> {
+        self.profiles.find(profile.as_str()).map(|access| access.scopes).unwrap_or_default()
+    }
+
     /// Whether the user may use the profile now.
     pub(super) fn admits(&self, user: UserId, profile: &ProfileName) -> bool {
         let access = self.profiles.find(profile.as_str());
@@ -127,5 +132,5 @@ impl AuthorizationServer {
 
 /// Whether a client gets a refresh token: it says that it can use one, or asks.
 pub(super) fn wants_refresh(client: &Client, scope: &str) -> bool {
-    client.metadata.has_grant_type("refresh_token") || scope::has_offline_access(scope)
+    client.metadata.has_grant_type("refresh_token") || scope::has(scope, scope::OFFLINE_ACCESS)
 }

@@ -1,5 +1,6 @@
 //! What clients read before they begin: RFC 8414 metadata and our public keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -7,11 +8,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use url::Url;
 
-use super::{AuthorizationServer, scope};
+use super::AuthorizationServer;
+use crate::scope;
 
 /// For documents that change with the configuration alone.
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -32,7 +34,7 @@ struct Metadata {
     revocation_endpoint: String,
     introspection_endpoint: String,
     device_authorization_endpoint: String,
-    scopes_supported: [&'static str; 2],
+    scopes_supported: Vec<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: Vec<&'static str>,
@@ -49,9 +51,10 @@ struct Metadata {
 }
 
 impl Metadata {
-    fn of(server: &AuthorizationServer) -> Self {
-        let at = |path: &str| format!("{}/oauth/{path}", server.issuer());
-        let takes_assertions = !server.settings.assertion_issuers.is_empty();
+    fn of(server: &Arc<AuthorizationServer>, issuer: &str) -> Self {
+        let settings = server.settings.load();
+        let at = |path: &str| format!("{issuer}/oauth/{path}");
+        let takes_assertions = !settings.assertion_issuers.is_empty();
         let mut grants = vec![
             "authorization_code",
             "refresh_token",
@@ -63,15 +66,15 @@ impl Metadata {
             grants.push(super::token::JWT_BEARER);
         }
         Self {
-            issuer: server.issuer().to_owned(),
+            issuer: issuer.to_owned(),
             authorization_endpoint: at("authorize"),
             token_endpoint: at("token"),
-            registration_endpoint: server.settings.registration.then(|| at("register")),
+            registration_endpoint: settings.registration.then(|| at("register")),
             jwks_uri: at("jwks.json"),
             revocation_endpoint: at("revoke"),
             introspection_endpoint: at("introspect"),
             device_authorization_endpoint: at("device"),
-            scopes_supported: scope::ALL,
+            scopes_supported: server.all_scopes(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: grants,
@@ -85,14 +88,24 @@ impl Metadata {
             ],
             code_challenge_methods_supported: ["S256"],
             authorization_response_iss_parameter_supported: true,
-            client_id_metadata_document_supported: server.settings.client_documents
-                && server.documents.can_be_fetched(server.clock.now()),
+            client_id_metadata_document_supported: settings.client_documents && server.can_fetch_documents(),
             authorization_grant_profiles_supported: if takes_assertions {
                 vec!["urn:ietf:params:oauth:grant-profile:id-jag"]
             } else {
                 Vec::new()
             },
         }
+    }
+}
+
+impl AuthorizationServer {
+    /// Every scope that any resource of this hub knows. Clients that ask for
+    /// all they find are told of less in the resource's own metadata.
+    fn all_scopes(&self) -> Vec<String> {
+        let profiles = self.profiles.all();
+        let own = profiles.iter().flat_map(|profile| self.scopes_of(profile)).map(|scope| scope.name);
+        let own: BTreeSet<String> = own.collect();
+        [scope::MCP, scope::OFFLINE_ACCESS].map(ToOwned::to_owned).into_iter().chain(own).collect()
     }
 }
 
@@ -112,8 +125,9 @@ pub(super) fn router(public_url: &Url) -> Router<Arc<AuthorizationServer>> {
     places.iter().fold(Router::new(), |router, place| router.route(place, get(document)))
 }
 
-async fn document(State(server): State<Arc<AuthorizationServer>>) -> Response {
-    let answer = ([(header::CACHE_CONTROL, CACHED)], Json(Metadata::of(&server)));
+async fn document(State(server): State<Arc<AuthorizationServer>>, headers: HeaderMap) -> Response {
+    let metadata = Metadata::of(&server, server.issuer(&headers));
+    let answer = ([(header::CACHE_CONTROL, CACHED)], Json(metadata));
     std::future::ready(answer).await.into_response()
 }
 

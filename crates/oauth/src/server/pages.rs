@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use crate::scope::Scope;
+
 /// Asks a user whether a client may act for them.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
@@ -17,6 +19,10 @@ pub(super) struct ConsentPage {
     /// Any program on the user's machine could be there.
     pub(super) is_local: bool,
     pub(super) profile: String,
+    /// Scopes of the profile that are asked for.
+    pub(super) scopes: Vec<Scope>,
+    /// Those that the user has allowed this client before.
+    pub(super) kept: Vec<Scope>,
     pub(super) user: String,
     pub(super) stays_signed_in: bool,
     pub(super) transaction: String,
@@ -40,6 +46,7 @@ pub(super) struct DeviceConsentPage {
     pub(super) is_verified: bool,
     pub(super) code: String,
     pub(super) profile: String,
+    pub(super) scopes: Vec<Scope>,
     pub(super) user: String,
     pub(super) transaction: String,
 }

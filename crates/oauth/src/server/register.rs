@@ -59,6 +59,27 @@ pub(super) struct Registered {
     metadata: ClientMetadata,
 }
 
+impl Registered {
+    pub(super) fn new(
+        client: &OauthClient,
+        metadata: ClientMetadata,
+        secret: Option<&Secret>,
+        registration: Option<&Secret>,
+        issuer: &str,
+    ) -> Self {
+        let seconds = |at: Timestamp| at.as_micros().div_euclid(1_000_000);
+        Self {
+            registration_client_uri: format!("{issuer}/oauth/register/{}", client.id),
+            client_id: client.id.clone(),
+            client_id_issued_at: seconds(client.created_at),
+            client_secret: secret.map(|secret| secret.expose().to_owned()),
+            client_secret_expires_at: client.secret_hash.map(|_| 0),
+            registration_access_token: registration.map(|token| token.expose().to_owned()),
+            metadata,
+        }
+    }
+}
+
 pub(super) async fn handle(
     State(server): State<Arc<AuthorizationServer>>,
     peer: Peer,
@@ -105,35 +126,22 @@ impl AuthorizationServer {
             from = client.registered_from,
             "an OAuth client registered itself"
         );
-        Ok(self.registered(&client, metadata, secret.as_ref(), Some(&registration.key)))
+        Ok(Registered::new(
+            &client,
+            metadata,
+            secret.as_ref(),
+            Some(&registration.key),
+            self.issuer(&parts.headers),
+        ))
     }
 
     /// Why nobody registers from this address now, if so.
     fn refusal(&self, address: &str) -> Option<RegistrationError> {
-        if !self.settings.registration {
+        if !self.settings.load().registration {
             return Some(RegistrationError::Off);
         }
         let may = self.registrations.take(address, self.clock.now());
         (!may).then_some(RegistrationError::TooOften)
-    }
-
-    pub(super) fn registered(
-        &self,
-        client: &OauthClient,
-        metadata: ClientMetadata,
-        secret: Option<&Secret>,
-        registration: Option<&Secret>,
-    ) -> Registered {
-        let seconds = |at: Timestamp| at.as_micros().div_euclid(1_000_000);
-        Registered {
-            registration_client_uri: format!("{}/oauth/register/{}", self.issuer(), client.id),
-            client_id: client.id.clone(),
-            client_id_issued_at: seconds(client.created_at),
-            client_secret: secret.map(|secret| secret.expose().to_owned()),
-            client_secret_expires_at: client.secret_hash.map(|_| 0),
-            registration_access_token: registration.map(|token| token.expose().to_owned()),
-            metadata,
-        }
     }
 }
 

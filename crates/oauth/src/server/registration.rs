@@ -51,7 +51,7 @@ pub(super) async fn read(
 ) -> Result<Json<Registered>, ManagementError> {
     let client = server.own_registration(&id, &headers).await?;
     let metadata = metadata_of(&client)?;
-    Ok(Json(server.registered(&client, metadata, None, None)))
+    Ok(Json(Registered::new(&client, metadata, None, None, server.issuer(&headers))))
 }
 
 /// What is absent is not kept (RFC 7592 section 2.2).
@@ -80,7 +80,7 @@ pub(super) async fn replace(
     // because consents are kept by redirect.
     server.store.clients().update(&client).await?;
     let secret = secret.map(|minted| minted.key);
-    Ok(Json(server.registered(&client, metadata, secret.as_ref(), None)))
+    Ok(Json(Registered::new(&client, metadata, secret.as_ref(), None, server.issuer(&parts.headers))))
 }
 
 pub(super) async fn delete(

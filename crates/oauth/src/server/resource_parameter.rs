@@ -1,5 +1,7 @@
 //! `resource` (RFC 8707): the one profile that a token is wanted for.
 
+use trunkline_model::ProfileName;
+
 use super::{AuthorizationServer, ProfileAccess};
 
 impl AuthorizationServer {
@@ -8,7 +10,7 @@ impl AuthorizationServer {
     pub(super) fn profile_of(&self, resource: Option<&str>) -> Option<ProfileAccess> {
         match resource {
             Some(resource) => {
-                let name = resource.strip_prefix(self.issuer())?.strip_prefix("/mcp/")?;
+                let name = self.base.path_of(resource)?.strip_prefix("/mcp/")?;
                 self.profiles.find(name)
             }
             None => match self.profiles.all().as_slice() {
@@ -16,5 +18,11 @@ impl AuthorizationServer {
                 _ => None,
             },
         }
+    }
+
+    /// Whether `resource` is the endpoint of this profile.
+    pub(super) fn is_endpoint(&self, resource: &str, profile: &ProfileName) -> bool {
+        let name = self.base.path_of(resource).and_then(|path| path.strip_prefix("/mcp/"));
+        name == Some(profile.as_str())
     }
 }

@@ -33,7 +33,11 @@ struct OneProfile;
 
 impl Profiles for OneProfile {
     fn find(&self, name: &str) -> Option<ProfileAccess> {
-        (name == "a").then(|| ProfileAccess { name: ProfileName::new("a").expect("a name"), members: None })
+        (name == "a").then(|| ProfileAccess {
+            name: ProfileName::new("a").expect("a name"),
+            members: None,
+            scopes: Vec::new(),
+        })
     }
 
     fn all(&self) -> Vec<ProfileName> {
@@ -98,6 +102,7 @@ async fn server(store: Arc<Store>, clock: Arc<dyn Clock>, settings: Settings) ->
         outbound: Outbound::new(policy).expect("a client"),
         clock,
         tasks: Tasks::new(),
+        base: crate::Base::fixed(&public_url),
         public_url,
         settings,
     })
@@ -165,7 +170,7 @@ impl Fixture {
             .extend_pairs(fields)
             .finish();
         let request = http::Request::post(path).body(Body::from(body)).expect("a request");
-        let answer = self.server.router().oneshot(request).await.expect("infallible");
+        let answer = self.server.routes_for_clients().oneshot(request).await.expect("infallible");
         let status = answer.status().as_u16();
         let bytes = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
@@ -326,6 +331,6 @@ async fn without_its_database_no_endpoint_gives_anything_or_takes_anything_away(
     let registration = http::Request::post("/oauth/register")
         .body(Body::from(r#"{"redirect_uris":["https://a.example/"]}"#))
         .expect("a request");
-    let answer = fixture.server.router().oneshot(registration).await.expect("infallible");
+    let answer = fixture.server.routes_for_clients().oneshot(registration).await.expect("infallible");
     assert_eq!(answer.status(), 503);
 }

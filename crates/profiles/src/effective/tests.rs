@@ -1,5 +1,9 @@
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use proptest::prelude::*;
+
+use trunkline_model::ProfileScope;
 
 use super::*;
 
@@ -17,6 +21,7 @@ fn profile(selection: Selection) -> Result<EffectiveProfile, ProfileError> {
         name: ProfileName::new("engineering").unwrap(),
         auth: ProfileAuth::None,
         members: None,
+        scopes: BTreeMap::new(),
         servers: IndexMap::from([(server(), selection)]),
         models: Vec::new(),
     })
@@ -34,6 +39,25 @@ fn everything_of_a_selected_server_is_admitted_by_default_and_nothing_of_another
     assert!(profile.admits_prompt(&server(), "p") && profile.admits_resource(&server(), "file:///etc/x"));
     assert!(!profile.admits_tool(&stranger, "x"));
     assert!(!profile.admits_prompt(&stranger, "x") && !profile.admits_resource(&stranger, "x:y"));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "this test needs callers, not credentials")]
+fn a_token_needs_every_scope_whose_patterns_name_the_tool_and_a_key_needs_none() {
+    let scope = |pattern: &str| ProfileScope { tools: vec![pattern.to_owned()], description: None };
+    let spec = ProfileSpec {
+        scopes: BTreeMap::from([("all".to_owned(), scope("*_all")), ("deploy".to_owned(), scope("prod_*"))]),
+        ..with_tools(ToolFilter::default()).spec().clone()
+    };
+    let profile = EffectiveProfile::new(&spec).unwrap();
+    let key = Caller::authenticated(trunkline_model::Principal::Anonymous, spec.name.clone());
+    let token = |scope: &str| key.clone().limited_to(scope);
+    assert!(profile.lacking(&key, "prod_all").is_empty());
+    assert_eq!(profile.lacking(&token("mcp"), "prod_all"), ["all", "deploy"]);
+    assert_eq!(profile.lacking(&token("mcp deploy"), "prod_all"), ["all"]);
+    assert!(profile.lacking(&token("mcp deploy"), "prod_x").is_empty());
+    assert!(profile.lacking(&token("mcp"), "staging_x").is_empty());
+    assert_eq!(profile.lacking(&token("deployer prod_x"), "prod_x"), ["deploy"], "a scope is a whole word");
 }
 
 #[test]
@@ -68,8 +92,8 @@ fn each_kind_has_its_own_filter() {
 fn a_broken_glob_is_named_with_its_place() {
     let selection = Selection { prompts: lists(None, &["ok", "a[b"]), ..Selection::default() };
     let error = profile(selection).unwrap_err();
-    assert_eq!((error.list.as_str(), error.pattern.as_str()), ("prompts.exclude", "a[b"));
-    assert!(error.to_string().starts_with("profile engineering, server files, prompts.exclude: \"a[b\""));
+    assert_eq!((error.list.as_str(), error.pattern.as_str()), ("servers.files.prompts.exclude", "a[b"));
+    assert!(error.to_string().starts_with("profile engineering, servers.files.prompts.exclude: \"a[b\""));
 }
 
 proptest! {

@@ -4,10 +4,12 @@
 mod auth;
 mod sign_in;
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, Selection};
+use trunkline_model::{EraPin, HttpTransport, Instances, Members, ProfileAuth, ProfileScope, Selection};
 
 pub(super) use auth::{ExchangeAuth, OauthAuth, OauthClient, ServerAuth};
 pub(super) use sign_in::{Issuer, SignIn};
@@ -174,6 +176,8 @@ pub(super) struct Profile {
     pub(super) auth: Option<ProfileAuth>,
     /// Which of those who can sign in may use it. Default: all of them.
     pub(super) members: Option<Members>,
+    /// Scopes that access tokens need for some of its tools, by name. API keys carry all of a profile.
+    pub(super) scopes: BTreeMap<String, ProfileScope>,
     /// The servers of the catalogue that it takes, and what of each; `{}` takes everything.
     pub(super) servers: IndexMap<String, Option<Selection>>,
     /// The names of `routes` that its callers may use.

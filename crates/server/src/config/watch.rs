@@ -137,6 +137,7 @@ fn needs_restart(started: &Config, now: &Config) -> Vec<&'static str> {
         ("allowed_hosts", started.allowed_hosts != now.allowed_hosts),
         ("allowed_origins", started.allowed_origins != now.allowed_origins),
         ("limits", started.limits != now.limits),
+        ("oauth_client", started.oauth_client != now.oauth_client),
     ];
     keys.extend(unlike.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
     keys
@@ -251,6 +252,8 @@ mod tests {
         now.listen.set_port(1);
         now.database_url = Some(Secret::new("postgres://host/name"));
         now.allowed_hosts.push("hub.example".to_owned());
-        assert_eq!(needs_restart(&started, &now), ["listen", "database", "allowed_hosts"]);
+        now.oauth_client.redirect_url = "https://hub.example/".parse().ok();
+        now.authorization.registration = false;
+        assert_eq!(needs_restart(&started, &now), ["listen", "database", "allowed_hosts", "oauth_client"]);
     }
 }

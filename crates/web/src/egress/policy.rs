@@ -84,6 +84,10 @@ impl OutboundPolicy {
         }
     }
 
+    pub(super) fn opens_any(&self) -> bool {
+        !self.hosts.is_empty() || !self.networks.is_empty()
+    }
+
     /// Whether a name may lead to `address`.
     pub(super) fn admits(&self, name: &str, address: IpAddr) -> bool {
         self.hosts.contains(name) || self.admits_address(address)

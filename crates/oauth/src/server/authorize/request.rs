@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use trunkline_model::{ClientKind, ProfileName};
 
 use super::{Answer, AuthorizeError, ErrorCode};
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::form::Form;
-use crate::server::{pkce, redirect, scope};
+use crate::server::{pkce, redirect};
 
 const LONGEST_STATE: usize = 4096;
 
@@ -131,8 +132,8 @@ impl AuthorizationServer {
                 redirect_uri,
                 state,
                 challenge,
+                scope: scope::granted(form.get("scope").unwrap_or_default(), &profile.scopes),
                 profile: profile.name,
-                scope: scope::granted(form.get("scope")),
             },
             client,
         })

@@ -108,6 +108,7 @@ impl AuthorizationServer {
             client: client.name().to_owned(),
             is_verified: client.stored.kind == ClientKind::Registered,
             code: typed.to_uppercase(),
+            scopes: self.described(&device.profile, &device.scope),
             profile: device.profile.to_string(),
             user: signed_in.user.login.clone(),
             transaction,

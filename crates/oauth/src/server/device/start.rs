@@ -13,11 +13,11 @@ use trunkline_web::Peer;
 
 use super::user_code;
 use crate::keys;
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client_metadata::DEVICE_CODE;
 use crate::server::form::Form;
 use crate::server::register::address;
-use crate::server::scope;
 use crate::server::token::{TokenError, read_form};
 
 /// How long a code waits.
@@ -81,14 +81,14 @@ impl AuthorizationServer {
             user_code_hash: user_code::hash(&code).ok_or(TokenError::SlowDown)?,
             grant: self.new_grant_id(),
             client: client.id().to_owned(),
+            scope: scope::granted(form.get("scope").unwrap_or_default(), &profile.scopes),
             profile: profile.name,
-            scope: scope::granted(form.get("scope")),
             state: DeviceState::Pending,
             expires_at: now.plus(LIFETIME),
             polled_at: None,
         };
         self.store.devices().insert(&device).await?;
-        let page = format!("{}/device", self.issuer());
+        let page = format!("{}/device", self.issuer(headers));
         Ok(Started {
             device_code: minted.key.expose().to_owned(),
             verification_uri_complete: format!("{page}?user_code={code}"),

@@ -61,7 +61,7 @@ impl AuthorizationServer {
             return Err(TokenError::Grant("code_verifier does not belong to the code"));
         }
         if let Some(resource) = form.get("resource")
-            && resource != self.tokens.audience(&code.profile)
+            && !self.is_endpoint(resource, &code.profile)
         {
             return Err(TokenError::Target);
         }

@@ -4,12 +4,12 @@
 use trunkline_model::GrantFlow;
 
 use super::{TokenError, require_grant_type};
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::client_metadata::AuthMethod;
 use crate::server::form::Form;
 use crate::server::issue::{Granting, Issued};
-use crate::server::scope;
 
 impl AuthorizationServer {
     pub(super) async fn client_credentials(
@@ -26,12 +26,15 @@ impl AuthorizationServer {
         if !self.admits(user, &profile.name) {
             return Err(TokenError::Target);
         }
+        // Without offline_access: the credentials are at hand.
+        let asked = scope::without(form.get("scope").unwrap_or_default(), scope::OFFLINE_ACCESS);
+        let granted = scope::granted(&asked, &profile.scopes);
         let granting = Granting {
             id: self.new_grant_id(),
             user,
             client: client.id(),
             profile: &profile.name,
-            scope: scope::MCP,
+            scope: &granted,
             flow: GrantFlow::ClientCredentials,
             lasts: true,
         };

@@ -5,12 +5,12 @@
 use trunkline_model::{ClientKind, GrantFlow};
 
 use super::{JWT_BEARER, TokenError, require_grant_type, required};
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::client_metadata::AuthMethod;
 use crate::server::form::Form;
 use crate::server::issue::{Granting, Issued};
-use crate::server::scope;
 
 impl AuthorizationServer {
     pub(super) async fn take_assertion(&self, client: &Client, form: &Form) -> Result<Issued, TokenError> {
@@ -27,11 +27,16 @@ impl AuthorizationServer {
             return Err(TokenError::Target);
         }
         let profile = self.profile_of(Some(&asserted.resource)).ok_or(TokenError::Target)?;
-        if let Some(allowed) = &asserted.scope
-            && !scope::is_within(scope::MCP, allowed)
-        {
+        let allowed = asserted.scope.as_deref().unwrap_or(scope::MCP);
+        if !scope::has(allowed, scope::MCP) {
             return Err(TokenError::Scope);
         }
+        // There is no refresh token: a new assertion is as good.
+        let granted = scope::without(&scope::granted(allowed, &profile.scopes), scope::OFFLINE_ACCESS);
+        let granted = match form.get("scope") {
+            Some(asked) => scope::narrowed(asked, &granted, &profile.scopes).ok_or(TokenError::Scope)?,
+            None => granted,
+        };
         if !self.admits(asserted.user, &profile.name) {
             return Err(TokenError::Target);
         }
@@ -40,7 +45,7 @@ impl AuthorizationServer {
             user: asserted.user,
             client: client.id(),
             profile: &profile.name,
-            scope: scope::MCP,
+            scope: &granted,
             flow: GrantFlow::Assertion,
             lasts: true,
         };

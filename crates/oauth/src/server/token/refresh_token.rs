@@ -7,11 +7,11 @@ use trunkline_storage::authorization::Rotation;
 
 use super::{TokenError, required};
 use crate::keys;
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::form::Form;
 use crate::server::issue::Issued;
-use crate::server::scope;
 
 /// How long after its use a token is answered once more: its answer may have
 /// been lost on the way.
@@ -36,10 +36,12 @@ impl AuthorizationServer {
         if now >= found.expires_at {
             return Err(TokenError::Grant("the refresh token has expired; the user must sign in again"));
         }
+        let own = self.scopes_of(&grant.profile);
+        // A scope that the profile has no more is left out of what was granted.
         let asked = form.get("scope").unwrap_or(&grant.scope);
-        let narrowed = scope::narrowed(asked, &grant.scope).ok_or(TokenError::Scope)?;
+        let narrowed = scope::narrowed(asked, &grant.scope, &own).ok_or(TokenError::Scope)?;
         if let Some(resource) = form.get("resource")
-            && resource != self.tokens.audience(&grant.profile)
+            && !self.is_endpoint(resource, &grant.profile)
         {
             return Err(TokenError::Target);
         }

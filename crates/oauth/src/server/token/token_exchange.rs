@@ -4,12 +4,12 @@
 use trunkline_model::ClientKind;
 
 use super::{TOKEN_EXCHANGE, TokenError, require_grant_type, required};
+use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::client_metadata::AuthMethod;
 use crate::server::form::Form;
 use crate::server::issue::Issued;
-use crate::server::scope;
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
@@ -43,7 +43,13 @@ impl AuthorizationServer {
             form.get("resource").or_else(|| form.get("audience")).ok_or(TokenError::Missing("resource"))?;
         let profile = self.profile_of(Some(target)).ok_or(TokenError::Target)?;
         let asked = form.get("scope").unwrap_or(scope::MCP);
-        let narrowed = scope::narrowed(asked, &subject.scope).ok_or(TokenError::Scope)?;
+        // What the user allowed in one profile is not allowed in another that calls a scope the same.
+        let wide = if profile.name == subject.profile {
+            subject.scope.clone()
+        } else {
+            scope::granted(&subject.scope, &[])
+        };
+        let narrowed = scope::narrowed(asked, &wide, &profile.scopes).ok_or(TokenError::Scope)?;
         let now = self.clock.now();
         let grant = self.store.grants().find(subject.grant).await?.filter(|grant| grant.is_live(now));
         let grant = grant.ok_or(TokenError::Grant("what the user granted is over or was revoked"))?;

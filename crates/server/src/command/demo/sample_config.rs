@@ -49,6 +49,7 @@ pub(super) fn build(listen: SocketAddr, only_sample: bool) -> anyhow::Result<Con
         name: name.clone(),
         auth: ProfileAuth::ApiKey,
         members: None,
+        scopes: BTreeMap::new(),
         servers: selected,
         models: Vec::new(),
     };

@@ -10,7 +10,6 @@ use crate::api::Api;
 use crate::command::named::user_named;
 use crate::output::{Outcome, Output, counted};
 
-/// The answer of `DELETE /api/v1/users/{id}/sessions`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Revoked {
     /// How many sessions this command ended.
@@ -23,31 +22,26 @@ pub(super) async fn run(
     hub: &HubArgs,
     output: Output,
 ) -> anyhow::Result<Outcome> {
-    let revoked = hub
-        .with_api(async |api| match (id, user) {
-            (Some(id), _) => end(&id.to_string(), api).await,
-            (None, Some(user)) => end_all(user, api).await,
-            (None, None) => Ok(Revoked { ended: 0 }),
-        })
-        .await?;
-    if revoked.ended == 0 {
+    let ended = hub.with_api(async |api| end(id, user, api).await).await?;
+    if ended == 0 {
         output.error("there is no such session, or it has ended before");
         return Ok(Outcome::Negative);
     }
-    output.result(format_args!("{} ended", counted(revoked.ended, "session")), &revoked);
+    output.result(format_args!("{} ended", counted(ended, "session")), &Revoked { ended });
     Ok(Outcome::Done)
 }
 
-async fn end(id: &str, api: &Api) -> anyhow::Result<Revoked> {
+async fn end(id: Option<SessionId>, user: Option<&str>, api: &Api) -> anyhow::Result<usize> {
+    if let Some(user) = user {
+        let id = user_named(api, user).await?.id;
+        let Revoked { ended } = api.ask(Method::DELETE, &format!("/api/v1/users/{id}/sessions"), &()).await?;
+        return Ok(ended);
+    }
+    let Some(id) = id.map(|id| id.to_string()) else { return Ok(0) };
     let Sessions { sessions } = api.get("/api/v1/sessions").await?;
     if !sessions.iter().any(|session| session.id == id) {
-        return Ok(Revoked { ended: 0 });
+        return Ok(0);
     }
     api.tell(Method::DELETE, &format!("/api/v1/sessions/{id}"), &()).await?;
-    Ok(Revoked { ended: 1 })
-}
-
-async fn end_all(user: &str, api: &Api) -> anyhow::Result<Revoked> {
-    let user = user_named(api, user).await?;
-    api.ask(Method::DELETE, &format!("/api/v1/users/{}/sessions", user.id), &()).await
+    Ok(1)
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use globset::Glob;
 use indexmap::IndexMap;
-use trunkline_model::{ProfileAuth, ProfileName, ProfileSpec, Selection, ServerName, ToolFilter, fold};
+use trunkline_model::{
+    ProfileAuth, ProfileName, ProfileScope, ProfileSpec, Selection, ServerName, ToolFilter, fold,
+};
+use trunkline_oauth::scope;
 
 use super::super::Config;
 use super::super::file::{File, Profile};
@@ -15,6 +18,8 @@ use super::http::is_local;
 
 /// The longest name of a tool before its prefix, in characters.
 const LONGEST_TOOL_NAME: usize = 46;
+/// The longest name of a scope, in characters.
+const LONGEST_SCOPE: usize = 60;
 
 impl Resolver<'_> {
     pub(super) fn profiles(&mut self, file: &File, config: &mut Config) {
@@ -30,7 +35,9 @@ impl Resolver<'_> {
             if let Some(description) = &profile.description {
                 config.profile_descriptions.insert(name.clone(), description.clone());
             }
+            let scopes = self.profile_scopes(profile, &path.key("scopes"));
             let spec = ProfileSpec {
+                scopes,
                 name: name.clone(),
                 auth,
                 members: profile.members.clone(),
@@ -88,16 +95,38 @@ impl Resolver<'_> {
         let lists =
             [("include", filter.include.as_deref().unwrap_or_default()), ("exclude", &filter.exclude)];
         for (key, globs) in lists {
-            for (index, glob) in globs.iter().enumerate() {
-                if let Err(fault) = Glob::new(glob) {
-                    self.refuse(
-                        &path.key(key).index(index),
-                        format!("is not a glob: {}", fault.kind()),
-                        None,
-                    );
-                }
+            self.globs(globs, &path.key(key));
+        }
+    }
+
+    fn globs(&mut self, globs: &[String], path: &Path) {
+        for (index, glob) in globs.iter().enumerate() {
+            if let Err(fault) = Glob::new(glob) {
+                self.refuse(&path.index(index), format!("is not a glob: {}", fault.kind()), None);
             }
         }
+    }
+
+    /// Scopes that tokens need, which have to be something a token can have.
+    fn profile_scopes(&mut self, profile: &Profile, path: &Path) -> BTreeMap<String, ProfileScope> {
+        for (name, scope) in &profile.scopes {
+            let path = path.key(name);
+            if scope::OURS.contains(&name.as_str()) {
+                self.refuse(&path, "is a scope of the hub itself", Some("give it another name".to_owned()));
+            } else if !scope::is_name(name) || name.len() > LONGEST_SCOPE {
+                let help = format!(
+                    "a scope has 1 to {LONGEST_SCOPE} characters of ASCII, without spaces, quotes and backslashes"
+                );
+                self.refuse(&path, "cannot be a scope", Some(help));
+            }
+            self.globs(&scope.tools, &path.key("tools"));
+        }
+        if !profile.scopes.is_empty() && profile.auth.unwrap_or_default() != ProfileAuth::Oauth {
+            self.note(format!(
+                "{path}: nothing needs them, because `auth` is not `oauth`: they are of access tokens"
+            ));
+        }
+        profile.scopes.clone()
     }
 
     fn renames(&mut self, renames: &BTreeMap<String, String>, path: &Path) {
