@@ -172,3 +172,6 @@ fn form(
     let response = page(status, &shown).into_response();
     token.keep(response)
 }
+
+#[cfg(test)]
+mod tests;
