@@ -40,6 +40,9 @@ fn auth_for(scenario: &str, context: &Value) -> Value {
     if context["private_key_pem"].is_string() {
         client["client_key"] = context["private_key_pem"].clone();
     }
+    if context["valid_jwt"].is_string() {
+        client["workload_token"] = context["valid_jwt"].clone();
+    }
     if scenario.contains("enterprise-managed-authorization") {
         client["idp"] = json!({
             "token_endpoint": context["idp_token_endpoint"],
@@ -48,7 +51,12 @@ fn auth_for(scenario: &str, context: &Value) -> Value {
         });
         return json!({ "id_jag": client });
     }
-    client["per"] = if scenario.contains("client-credentials") { "service" } else { "shared" }.into();
+    client["per"] = if scenario.contains("client-credentials") || scenario.contains("wif") {
+        "service"
+    } else {
+        "shared"
+    }
+    .into();
     json!({ "oauth": client })
 }
 

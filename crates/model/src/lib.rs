@@ -37,5 +37,5 @@ pub use secret::Secret;
 pub use server::{Command, Endpoint, EraPin, HttpEndpoint, HttpTransport, Instances, ServerSpec};
 pub use server_auth::{
     ClientAuthMethod, ClientKey, ConsentOf, ExchangeAt, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth,
-    RegistrationBy, ServerAuth, Subject,
+    RegistrationBy, ServerAuth, Subject, WorkloadToken,
 };

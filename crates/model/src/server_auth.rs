@@ -1,5 +1,7 @@
 //! The credential that the hub shows to a server behind a URL.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +159,24 @@ impl GivenClient {
     }
 }
 
+/// What proves the workload that the hub is, such as the token of a Kubernetes service account.
+#[derive(Debug, Clone)]
+pub enum WorkloadToken {
+    Given(Secret),
+    /// Read anew each time: whoever wrote it replaces it before its end.
+    File(PathBuf),
+}
+
+impl WorkloadToken {
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Given(token), Self::Given(other)) => token.same_as(other),
+            (Self::File(path), Self::File(other)) => path == other,
+            (Self::Given(_), Self::File(_)) | (Self::File(_), Self::Given(_)) => false,
+        }
+    }
+}
+
 /// How the hub gets tokens as a client of the server's authorization server.
 #[derive(Debug, Clone, Default)]
 pub struct OAuthAuth {
@@ -165,17 +185,29 @@ pub struct OAuthAuth {
     pub scopes: Vec<String>,
     pub client: Option<GivenClient>,
     pub registration: RegistrationBy,
+    /// With [`ConsentOf::Service`]: what is given for tokens in place of the client's credential (RFC 7523
+    /// section 2.1).
+    pub workload: Option<WorkloadToken>,
 }
 
 impl OAuthAuth {
     pub fn same_as(&self, other: &Self) -> bool {
-        let Self { per, scopes, client, registration } = self;
+        let Self { per, scopes, client, registration, workload } = self;
+        let workloads = match (workload, &other.workload) {
+            (Some(left), Some(right)) => left.same_as(right),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
         let clients = match (client, &other.client) {
             (Some(left), Some(right)) => left.same_as(right),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        *per == other.per && *scopes == other.scopes && *registration == other.registration && clients
+        *per == other.per
+            && *scopes == other.scopes
+            && *registration == other.registration
+            && clients
+            && workloads
     }
 }
 

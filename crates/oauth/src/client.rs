@@ -28,6 +28,7 @@ mod steer;
 pub(crate) mod token;
 mod transport;
 mod trouble;
+mod workload;
 
 #[cfg(test)]
 mod tests;

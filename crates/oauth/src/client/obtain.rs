@@ -1,5 +1,5 @@
 //! Tokens that need nobody's consent: client credentials (RFC 6749 section
-//! 4.4), token exchange (RFC 8693), and an identity assertion for a grant
+//! 4.4), a workload's token (RFC 7523 section 2.1), token exchange (RFC 8693), and an identity assertion for a grant
 //! (RFC 7523; enterprise-managed authorization).
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::held::{Held, Unusable};
 use super::identity::NoIdentity;
 use super::refresh::{Because, no_database};
 use super::token::{self, Granted, Proof, TokenError};
+use super::workload;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
@@ -163,7 +164,15 @@ impl Connections {
         let proof = self.prove_at(client, &found)?;
         let scopes = if oauth.scopes.is_empty() { found.scopes.clone() } else { oauth.scopes.clone() };
         let scope = scopes.join(" ");
-        let mut form = vec![("grant_type", "client_credentials"), ("resource", found.resource.as_str())];
+        let workload = match &oauth.workload {
+            Some(token) => Some(workload::read(token).await.map_err(NotObtained::Refused)?),
+            None => None,
+        };
+        let mut form = match &workload {
+            Some(token) => vec![("grant_type", JWT_BEARER), ("assertion", token.expose())],
+            None => vec![("grant_type", "client_credentials")],
+        };
+        form.push(("resource", found.resource.as_str()));
         if !scope.is_empty() {
             form.push(("scope", &scope));
         }

@@ -52,6 +52,9 @@ pub(in crate::config) struct OauthAuth {
     pub(in crate::config) client_key_id: Option<String>,
     /// How that client proves itself. Default: `private_key_jwt` with a key; else as the authorization server says.
     pub(in crate::config) client_auth: Option<ClientAuthMethod>,
+    /// With `per: service`: what proves the workload that the hub is, such as `file:` and the token of a Kubernetes service account.
+    /// It is given for tokens of the server (RFC 7523); a file is read anew each time.
+    pub(in crate::config) workload_token: Option<SecretText>,
     /// How the hub becomes a client. Default: `auto`.
     pub(in crate::config) registration: Option<RegistrationBy>,
 }

@@ -1,8 +1,8 @@
 //! The credential of a server behind a URL.
 
 use trunkline_model::{
-    ClientAuthMethod, ClientKey, ExchangeAt, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth, RegistrationBy,
-    Secret, ServerAuth, Subject,
+    ClientAuthMethod, ClientKey, ConsentOf, ExchangeAt, ExchangeAuth, GivenClient, IdJagAuth, OAuthAuth,
+    RegistrationBy, Secret, ServerAuth, Subject, WorkloadToken,
 };
 
 use super::super::OauthClient;
@@ -111,12 +111,20 @@ impl Resolver<'_> {
         };
         let per = oauth.per.unwrap_or_default();
         let registration = oauth.registration.unwrap_or_default();
-        let needs_given = registration == RegistrationBy::Given || per == trunkline_model::ConsentOf::Service;
+        let needs_given = registration == RegistrationBy::Given || per == ConsentOf::Service;
         if needs_given && oauth.client_id.is_none() {
             let help = "write the `client_id` that the server's operator gave you".to_owned();
             self.refuse(path, "needs a given client", Some(help));
         }
-        ServerAuth::OAuth(Box::new(OAuthAuth { per, scopes: oauth.scopes.clone(), client, registration }))
+        let workload = oauth.workload_token.as_ref().and_then(|token| {
+            let path = path.key("workload_token");
+            if per != ConsentOf::Service {
+                self.refuse(&path, "is for `per: service`", None);
+            }
+            self.workload_token(token, &path)
+        });
+        let scopes = oauth.scopes.clone();
+        ServerAuth::OAuth(Box::new(OAuthAuth { per, scopes, client, registration, workload }))
     }
 
     fn exchange(&mut self, exchange: &file::ExchangeAuth, path: &Path) -> Option<ExchangeAuth> {
@@ -251,6 +259,15 @@ impl Resolver<'_> {
         let method = method.or(key.is_some().then_some(ClientAuthMethod::PrivateKeyJwt));
         let (Some(secret), Some(key)) = (read(secret), read(key)) else { return None };
         Some(GivenClient { id: id.to_owned(), secret, key, method })
+    }
+
+    /// Read here only to see that it can be.
+    fn workload_token(&mut self, token: &file::SecretText, path: &Path) -> Option<WorkloadToken> {
+        let text = self.secret(token, path)?;
+        match self.secret_file(token) {
+            Some(file) => Some(WorkloadToken::File(file)),
+            None => Some(WorkloadToken::Given(text)),
+        }
     }
 
     fn client_key(&mut self, key: &file::SecretText, id: Option<&String>, path: &Path) -> Option<ClientKey> {

@@ -1,7 +1,7 @@
 //! Secrets: written in place, taken from the environment, or read from a file.
 
 use std::io::Read as _;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 
 use base64::Engine as _;
 use trunkline_model::Secret;
@@ -21,10 +21,9 @@ impl Resolver<'_> {
         if let Some(literal) = text.strip_prefix("literal:") {
             return Some(Secret::new(literal));
         }
-        let Some(file) = text.strip_prefix("file:") else {
+        let Some(file) = self.secret_file(secret) else {
             return Some(Secret::new(text));
         };
-        let file = self.directory.join(file.strip_prefix("//").unwrap_or(file));
         match read(&file) {
             Ok(secret) => Some(secret),
             Err(fault) => {
@@ -34,6 +33,12 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// The file that a secret is in; none where it is written in place.
+    pub(super) fn secret_file(&self, secret: &SecretText) -> Option<PathBuf> {
+        let file = secret.0.strip_prefix("file:")?;
+        Some(self.directory.join(file.strip_prefix("//").unwrap_or(file)))
     }
 
     pub(super) fn database(&mut self, database: Option<&Database>, path: &Path) -> Option<Secret> {

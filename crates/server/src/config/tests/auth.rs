@@ -1,6 +1,6 @@
 //! The credentials of servers that are got from authorization servers.
 
-use trunkline_model::{ClientAuthMethod, Endpoint, ExchangeAt, ServerAuth, Subject};
+use trunkline_model::{ClientAuthMethod, Endpoint, ExchangeAt, ServerAuth, Subject, WorkloadToken};
 
 use super::{Config, faults, read};
 
@@ -67,11 +67,31 @@ fn an_exchange_says_whose_token_and_where() {
         ("", "{ oauth: { client_id: x, client_auth: private_key_jwt } }", "needs a `client_key`"),
         ("", "{ oauth: { client_id: x, client_auth: client_secret_post } }", "needs a `client_secret`"),
         ("", "{ oauth: { client_id: x, client_key_id: k } }", "needs a `client_key`"),
+        ("", "{ oauth: { workload_token: t } }", "is for `per: service`"),
         ("", "{ oauth: { client_id: x, client_key: no key } }", "is not the private key of"),
     ] {
         let said = faults(&file(issuers, text));
         assert!(said.contains(fault), "{text}: {said}");
     }
+}
+
+#[test]
+fn a_workloads_token_stays_in_its_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    std::fs::write(&path, "t").expect("written");
+    let text =
+        |token: &str| format!("{{ oauth: {{ per: service, client_id: x, workload_token: \"{token}\" }} }}");
+    let workload = |config: &Config| match auth(config) {
+        ServerAuth::OAuth(oauth) => oauth.workload.clone(),
+        _ => None,
+    };
+    let config = read(&file("", &text(&format!("file:{}", path.display()))));
+    assert!(matches!(workload(&config), Some(WorkloadToken::File(file)) if file == path));
+    let config = read(&file("", &text("given")));
+    assert!(matches!(workload(&config), Some(WorkloadToken::Given(token)) if token.expose() == "given"));
+    let said = faults(&file("", &text("file:/nowhere/token")));
+    assert!(said.contains("cannot be read"), "{said}");
 }
 
 #[test]
