@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use tokio::sync::broadcast;
 use trunkline_model::{
     Clock, Connection, ConnectionOwner, ConsentOf, Endpoint, Identity, Secret, ServerAuth, ServerName,
-    ServerSpec, UpstreamClient,
+    ServerSpec, UpstreamClient, UserId,
 };
 use trunkline_storage::{Sealer, Store, StoreError, Topic, VaultError};
 use trunkline_web::Tasks;
@@ -101,6 +101,8 @@ pub struct Connections {
     /// Issuers whose client an operator has paused, by server.
     paused: ArcSwap<Vec<(ServerName, String)>>,
     changed: broadcast::Sender<(ServerName, ConnectionOwner)>,
+    /// The identities as they were last looked at: the version of each that can be shown.
+    pub(super) identities_seen: Mutex<HashMap<(UserId, String), Option<i64>>>,
     /// Where what nobody waits for runs, once it does.
     pub(super) tasks: OnceLock<Tasks>,
 }
@@ -127,6 +129,7 @@ impl Connections {
             held: RwLock::default(),
             paused: ArcSwap::default(),
             changed: broadcast::channel(QUEUED_CHANGES).0,
+            identities_seen: Mutex::default(),
             tasks: OnceLock::new(),
         });
         connections.catch_up().await?;

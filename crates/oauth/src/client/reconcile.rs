@@ -2,8 +2,9 @@
 //! deleted, and identities that are no longer kept.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
-use trunkline_model::{ConnectionOwner, ConnectionState, UserId};
+use trunkline_model::{ConnectionOwner, ConnectionState};
 use trunkline_storage::StoreError;
 
 use super::connections::Connections;
@@ -74,8 +75,14 @@ impl Connections {
             return Ok(());
         }
         let kept = self.store.kept_identities().list().await?;
-        let kept: HashMap<(UserId, String), bool> =
-            kept.into_iter().map(|(user, provider, usable)| ((user, provider), usable)).collect();
+        let kept: HashMap<_, _> = kept
+            .into_iter()
+            .map(|(user, provider, version, usable)| ((user, provider), usable.then_some(version)))
+            .collect();
+        let before = std::mem::replace(
+            &mut *self.identities_seen.lock().unwrap_or_else(PoisonError::into_inner),
+            kept.clone(),
+        );
         for held in self.all() {
             let Some(upstream) = self.upstream(&held.server) else { continue };
             let (Some(provider), Some(user)) = (upstream.auth.shows_caller_of(), held.owner.user()) else {
@@ -83,24 +90,31 @@ impl Connections {
             };
             let now = held.now.load_full();
             let Some(connection) = &now.connection else { continue };
-            match kept.get(&(user, provider.to_owned())) {
+            let key = (user, provider.to_owned());
+            match kept.get(&key) {
                 None if connection.sealed.is_some() || now.tokens.is_some() => {
                     self.disconnect(&held.server, &held.owner).await?;
                 }
-                Some(true) if connection.state == ConnectionState::NeedsConsent => self.make_due(&held),
+                Some(Some(version))
+                    if connection.state != ConnectionState::Connected
+                        && before.get(&key) != Some(&Some(*version)) =>
+                {
+                    self.make_due(&held);
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Lets the next round renew it.
-    fn make_due(&self, held: &Held) {
+    /// Lets the next round renew it, whatever it met before.
+    pub(super) fn make_due(&self, held: &Held) {
         // Whoever has the turn is renewing it.
         let Ok(_turn) = held.turn.try_lock() else { return };
         let mut next = Snapshot::clone(&held.now.load());
         if let Some(connection) = &mut next.connection {
             connection.detail.refresh_at = Some(self.clock.now());
+            connection.detail.retry_at = None;
             self.publish(held, next);
         }
     }

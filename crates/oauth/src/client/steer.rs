@@ -150,6 +150,8 @@ impl Connections {
             return Err(Unusable::NotForCaller { reason: "there is no such server".to_owned() });
         };
         let held = self.held(server, owner);
+        // A person asks: they need not wait for the next try.
+        self.make_due(&held);
         Credential { connections: Arc::clone(self), upstream, held }.obtain().await.map(drop)
     }
 
