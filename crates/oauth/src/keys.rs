@@ -61,7 +61,7 @@ impl Form {
     /// What ties a form to its browser.
     pub const FORM: Self = Self::new("tlf_");
     /// What a directory that provisions users proves itself with.
-    pub const DIRECTORY: Self = Self::new("tld_");
+    pub const DIRECTORY: Self = Self::new("tlp_");
 
     const fn new(prefix: &'static str) -> Self {
         assert!(prefix.len() == PREFIX_LENGTH, "a prefix has four characters");

@@ -312,3 +312,38 @@ proptest! {
         });
     }
 }
+
+/// Whatever fails while the keys are read or made: there are none, or those
+/// that another process verifies by.
+#[tokio::test]
+async fn no_failed_statement_or_seal_leaves_a_key_that_nobody_else_has() {
+    for seals in [false, true] {
+        for number in 1.. {
+            let directory = tempfile::tempdir().expect("a directory");
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::starting_at(NOW));
+            let open = || Store::open_in(directory.path(), Arc::clone(&clock));
+            let (store, other) = (open().await.expect("opened"), open().await.expect("opened"));
+            let url = ISSUER.parse().expect("a URL");
+            if seals {
+                store.faults().fail_seal(number);
+            } else {
+                store.faults().fail_statement(number);
+            }
+            let loaded = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &url).await;
+            let seen = store.faults().end();
+            if let Ok(tokens) = loaded {
+                let user = UserId::new([2; 10], NOW);
+                let profile = profile("a");
+                let wanted =
+                    Wanted { user, client: "client", grant: grant_id(), profile: &profile, scope: "mcp" };
+                let token = tokens.issue(&wanted).expect("issued");
+                let elsewhere = Tokens::load(other, Arc::clone(&clock), &url).await.expect("loaded");
+                assert!(elsewhere.verify(&token, &profile).is_ok(), "{number}: {seen:?}");
+            }
+            if seen.failed.is_empty() {
+                assert!(number > 1, "something is read, and something sealed");
+                break;
+            }
+        }
+    }
+}

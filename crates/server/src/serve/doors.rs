@@ -258,7 +258,7 @@ fn credential_in(answer: &Response) -> Option<String> {
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let found = |text: &str| {
         // A form's own token (`tlf_`) opens nothing; `eyJ` begins each JWT.
-        let begins = ["tlk_", "tls_", "tll_", "tla_", "tlr_", "tlc_", "tlg_", "tld_", "eyJ"];
+        let begins = ["tlk_", "tls_", "tll_", "tla_", "tlr_", "tlc_", "tlg_", "tld_", "tlp_", "eyJ"];
         begins.into_iter().find_map(|begin| {
             let start = text.find(begin)?;
             let credential: String = text[start..].chars().take(12).collect();
