@@ -5,6 +5,7 @@ mod listen;
 mod memory;
 mod mrtr;
 mod scale;
+mod sign_in;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -52,6 +53,8 @@ pub(crate) enum Case {
     Listen,
     /// Calls with an access token beside an API key, and the endpoints that give tokens.
     Tokens,
+    /// Sign-ins, and tokens of people's clients.
+    SignIn,
 }
 
 /// How much is sent.
@@ -123,6 +126,10 @@ impl Bench {
         if wanted.contains(&Case::Tokens) {
             let robot = tokens::Robot::make(&hub)?;
             tokens::measure(&self, &measured(&hub, &process), &robot, &mut figures).await?;
+        }
+        if wanted.contains(&Case::SignIn) {
+            let people = sign_in::People::make(&hub).await?;
+            sign_in::measure(&self, &measured(&hub, &process), &people, &mut figures).await?;
         }
         figures.after_load_bytes = Some(process.resident_bytes()?);
         drop(process);

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::load::{Client, Connection, Target};
 use crate::process::{Process, free_port};
-use crate::upstream::{SCALE_SERVERS, SERVERS, modern};
+use crate::upstream::{SCALE_SERVERS, SERVERS, identity_provider, modern};
 
 /// The profile with all servers, in which nobody is asked for a key.
 pub(crate) const SCALE_PROFILE: &str = "scale";
@@ -109,7 +109,11 @@ fn key_in(printed: &Value) -> Option<String> {
 }
 
 fn configured(listen: SocketAddr, upstream: SocketAddr) -> Result<String> {
-    let mut text = format!("listen: {listen}\nservers:\n");
+    let mut text = format!(
+        "listen: {listen}\nsign_in:\n  issuers:\n    corp: {{ issuer: \"http://{upstream}{}\", client_id: {} }}\nservers:\n",
+        identity_provider::PATH,
+        identity_provider::CLIENT,
+    );
     for server in 0..SCALE_SERVERS {
         writeln!(text, "  s{server}: {{ url: \"http://{upstream}/s{server}\" }}")?;
     }

@@ -95,6 +95,11 @@ impl Connection {
         }
     }
 
+    /// From here on each request goes to this path.
+    pub(crate) fn aim(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+    }
+
     /// From here on each request carries this header.
     pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.insert(name, value);

@@ -5,6 +5,7 @@
 //! sets what `tools/list` at `/list` answers, so that a proxy can be measured
 //! with the bytes that the hub serves.
 
+pub(crate) mod identity_provider;
 pub(crate) mod modern;
 
 use std::convert::Infallible;
@@ -42,6 +43,7 @@ struct Script {
     whole_list: Mutex<Bytes>,
     sessions: AtomicU64,
     modern: modern::Server,
+    provider: identity_provider::Provider,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +58,7 @@ struct Envelope<'a> {
 /// Serves until the process is stopped.
 pub(crate) async fn serve(listen: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(listen).await?;
-    let script = Arc::new(Script::new());
+    let script = Arc::new(Script::new(listen)?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -70,15 +72,16 @@ pub(crate) async fn serve(listen: SocketAddr) -> Result<()> {
 }
 
 impl Script {
-    fn new() -> Self {
+    fn new(listen: SocketAddr) -> Result<Self> {
         let text = "x".repeat(ANSWER_BYTES - envelope_of("0", &call_result("")).len());
-        Self {
+        Ok(Self {
+            provider: identity_provider::Provider::new(listen)?,
             lists: (0..SCALE_SERVERS).map(list_result).collect(),
             modern: modern::Server::new(&text),
             call: call_result(&text),
             whole_list: Mutex::new(Bytes::new()),
             sessions: AtomicU64::new(0),
-        }
+        })
     }
 }
 
@@ -128,6 +131,9 @@ async fn answer(script: Arc<Script>, request: Request<Incoming>) -> Result<Answe
     if method == Method::PUT && path == modern::CHANGE {
         script.modern.change();
         return Ok(empty(StatusCode::NO_CONTENT));
+    }
+    if path.starts_with(identity_provider::PATH) {
+        return Ok(script.provider.said(&path, &body));
     }
     if method == Method::DELETE {
         return Ok(empty(StatusCode::OK));

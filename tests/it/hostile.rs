@@ -10,6 +10,7 @@ mod framing;
 mod headers;
 mod host_and_origin;
 mod identity_providers;
+mod incidents;
 mod lists;
 mod messages;
 mod mirrored_arguments;

@@ -3,6 +3,8 @@
 //! `#[cfg(test)]` marks the functions that the tests share as test code.
 
 #[cfg(test)]
+mod absent;
+#[cfg(test)]
 mod access;
 mod any_json;
 #[cfg(test)]

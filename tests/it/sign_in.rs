@@ -110,3 +110,61 @@ async fn a_cookie_that_was_there_before_a_sign_in_opens_nothing_after_it() -> Re
     assert_eq!(browser.open(&account).await?.url.path(), "/account");
     Ok(())
 }
+
+/// What a page says, without what is new on each, and what was typed.
+fn said(page: &Page, typed: &str) -> (u16, String) {
+    let token = page.form("/login").ok().and_then(|form| form.value("form_token").map(str::to_owned));
+    let body = page.body.replace(&token.unwrap_or_default(), "TOKEN");
+    (page.status.as_u16(), body.replace(&format!("value=\"{typed}\""), "TYPED"))
+}
+
+#[tokio::test]
+async fn a_refused_name_says_nothing_about_who_is_here() -> Result<()> {
+    let hub = TestHub::start(CONFIGURATION).await?;
+    owner(&hub).await?;
+    hub.cli(&["user", "create", "without@example.org"]).await?;
+    hub.cli(&["user", "create", "gone@example.org"]).await?;
+    hub.cli(&["user", "disable", "gone@example.org"]).await?;
+    hub.cli(&["user", "create", "robot", "--service"]).await?;
+    let url = format!("{}/login", hub.base());
+    let mut answers = Vec::new();
+    for name in ["ann@example.org", "nobody@example.org", "without@example.org", "gone@example.org", "robot"]
+    {
+        let mut browser = Browser::new();
+        let form = browser.open(&url).await?.form("/login")?;
+        let page = browser.submit(&form.set("login", name)?.set("password", "not the one")?, "").await?;
+        let cookies: Vec<&str> =
+            page.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok()).collect();
+        assert!(!cookies.iter().any(|cookie| cookie.starts_with("trunkline_session")), "{cookies:?}");
+        answers.push((name, said(&page, name)));
+    }
+    for (name, answer) in &answers {
+        assert_eq!((answer.0, answer), (401, &answers[0].1), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_link_that_opens_nothing_does_not_say_why() -> Result<()> {
+    let hub = TestHub::start(CONFIGURATION).await?;
+    owner(&hub).await?;
+    let link = async |name: &str| {
+        let made: serde_json::Value =
+            serde_json::from_str(&hub.cli(&["user", "create", name, "--json"]).await?)?;
+        anyhow::Ok(made["link"].as_str().context("no link")?.to_owned())
+    };
+    let (used, gone, deleted) = (link("used").await?, link("gone").await?, link("deleted").await?);
+    let mut browser = Browser::new();
+    let form = browser.open(&used).await?.form("/login/link/")?;
+    browser.submit(&form, "").await?;
+    hub.cli(&["user", "disable", "gone"]).await?;
+    hub.cli(&["user", "delete", "deleted"]).await?;
+    let (base, _) = used.rsplit_once('/').context("a link")?;
+    let (guessed, malformed) = (format!("{base}/tll_{}", "A".repeat(49)), format!("{base}/x"));
+    let expected = Browser::new().open(&malformed).await?;
+    for link in [used.clone(), gone, deleted, guessed] {
+        let page = Browser::new().open(&link).await?;
+        assert_eq!((page.status.as_u16(), &page.body), (404, &expected.body), "{link}");
+    }
+    Ok(())
+}

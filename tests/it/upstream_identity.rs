@@ -22,15 +22,26 @@ struct Company {
     hub: TestHub,
     provider: IdentityProvider,
     server: Process,
+    configuration: String,
 }
 
 impl Company {
     async fn start(test: &str, more_scopes: &[&str]) -> Result<Option<Self>> {
+        Self::start_with(test, more_scopes, &json!({})).await
+    }
+
+    /// With more in the configuration.
+    async fn start_with(test: &str, more_scopes: &[&str], more: &Value) -> Result<Option<Self>> {
         let Some(client) = Client::or_skip(test)? else { return Ok(None) };
         let (port, provider_port) = (free_port().await?, IdentityProvider::free_port().await?);
         let issuer = format!("http://127.0.0.1:{provider_port}");
         let memory = client.packages.stdio_server(StdioServer::Memory, &[]);
-        let hub = TestHub::start(&configuration(&issuer, port, &memory, more_scopes)).await?;
+        let mut configuration = configuration(&issuer, port, &memory, more_scopes);
+        for (name, value) in more.as_object().into_iter().flatten() {
+            configuration[name] = value.clone();
+        }
+        let configuration = configuration.to_string();
+        let hub = TestHub::start(&configuration).await?;
         let people = json!({
             "ann": { "email": "ann@example.org", "email_verified": true },
             "bob": { "email": "bob@example.org", "email_verified": true },
@@ -40,7 +51,7 @@ impl Company {
         let provider =
             IdentityProvider::start_with(packages, provider_port, hub.base(), &people, true, &life).await?;
         let server = server(&client, port, &issuer).await?;
-        Ok(Some(Self { hub, provider, server }))
+        Ok(Some(Self { hub, provider, server, configuration }))
     }
 
     /// A person who signs in, and a key of theirs.
@@ -122,7 +133,7 @@ struct Person {
     key: String,
 }
 
-fn configuration(issuer: &str, port: u16, memory: &[String], more_scopes: &[&str]) -> String {
+fn configuration(issuer: &str, port: u16, memory: &[String], more_scopes: &[&str]) -> Value {
     let scopes: Vec<&str> = ["openid", "profile", "email"].iter().chain(more_scopes).copied().collect();
     let url = format!("http://127.0.0.1:{port}/mcp");
     json!({
@@ -139,7 +150,6 @@ fn configuration(issuer: &str, port: u16, memory: &[String], more_scopes: &[&str
         },
         "profiles": { "team": { "auth": "oauth", "servers": { "ledger": {}, "payroll": {}, "notes": {} } } },
     })
-    .to_string()
 }
 
 async fn server(client: &Client, port: u16, issuer: &str) -> Result<Process> {
@@ -282,5 +292,40 @@ async fn who_is_no_person_is_refused_with_what_would_help() -> Result<()> {
     }
     let connections = company.connections().await?;
     assert!(connections.is_empty(), "{connections:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hubs_on_one_postgresql_renew_one_sign_in_one_after_the_other() -> Result<()> {
+    let Some(database) = trunkline_storage::testing::postgres_url().await? else { return Ok(()) };
+    let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32]);
+    let shared = json!({ "database": { "url": database.expose() }, "secret_key": key });
+    let test = "two_hubs_on_one_postgresql_renew_one_sign_in";
+    let Some(company) = Company::start_with(test, &["offline_access"], &shared).await? else { return Ok(()) };
+    let other = TestHub::start(&company.configuration).await?;
+    let ann = company.person("ann").await?;
+    let there = ModernClient::new(other.endpoint("team").with_key(&ann.key));
+    let params = r#"{"name":"payroll__who_am_i","arguments":{}}"#;
+    for _ in 0..CALLS {
+        let (here, there) =
+            tokio::join!(company.call(&ann, "ledger__who_am_i"), there.request("tools/call", params));
+        assert_eq!(here?, "ann by exchange", "{}", company.everything());
+        let there = there?.result_value()?;
+        assert_eq!(
+            there["content"][0]["text"],
+            "ann by assertion",
+            "{}\n{}",
+            other.output(),
+            company.everything()
+        );
+        if company.provider.output().matches("granted refresh_token").count() >= 3 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(80)).await;
+    }
+    let output = company.provider.output();
+    assert!(output.matches("granted refresh_token").count() >= 3, "{output}");
+    // A refresh token that is used twice ends the whole grant there.
+    assert!(!output.contains("grant: "), "{output}");
     Ok(())
 }

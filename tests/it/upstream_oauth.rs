@@ -260,3 +260,56 @@ async fn tokens_of_an_oidc_provider_are_refreshed_and_rotated_without_anybody_no
     assert!(ann.call(&hub, "g__who_am_i", json!({})).await?.contains("/connections/guarded/connect"));
     Ok(())
 }
+
+/// What two hubs share, besides the server.
+fn of_two_hubs(database: &str, port: u16) -> String {
+    let key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [7; 32]);
+    json!({
+        "database": { "url": database },
+        "secret_key": key,
+        "outbound": { "allow": ["loopback"] },
+        "servers": {
+            "guarded": { "url": format!("http://127.0.0.1:{port}/mcp"), "auth": { "oauth": { "per": "user" } } },
+        },
+        "profiles": { "team": { "auth": "api_key", "servers": { "guarded": { "prefix": "g" } } } },
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hubs_on_one_postgresql_refresh_one_grant_one_after_the_other() -> Result<()> {
+    let Some(client) = Client::or_skip("two_hubs_on_one_postgresql")? else { return Ok(()) };
+    let Some(database) = trunkline_storage::testing::postgres_url().await? else { return Ok(()) };
+    let (port, provider) = (free_port().await?, free_port().await?);
+    let running = oidc(&client, port, provider).await?;
+    let configuration = of_two_hubs(database.expose(), port);
+    let (one, other) = (TestHub::start(&configuration).await?, TestHub::start(&configuration).await?);
+    let mut ann = Person::new(&one, "ann").await?;
+    let mut page = ann.connect(&one, "guarded").await?;
+    let form = page.form("")?.set("login", "ann-there")?.set("password", "anything")?;
+    page = ann.browser.submit(&form, "").await?;
+    page = ann.browser.submit(&page.form("")?, "").await?;
+    ensure!(page.body.contains("is connected"), "{}: {}", page.url, page.body);
+
+    let everything = || format!("{}\n{}\n{}", one.output(), other.output(), running.output());
+    for _ in 0..100 {
+        let said = tokio::join!(
+            ann.call(&one, "g__who_am_i", json!({})),
+            ann.call(&other, "g__who_am_i", json!({}))
+        );
+        for said in [said.0, said.1] {
+            assert_eq!(said.with_context(everything)?, "ann-there", "{}", everything());
+        }
+        tokio::time::sleep(Duration::from_millis(80)).await;
+    }
+    let output = running.output();
+    // A refresh token that is used twice ends the whole grant there.
+    assert!(!output.contains("not granted"), "{output}");
+    let refreshes = output.matches("granted refresh_token").count();
+    assert!((3..=20).contains(&refreshes), "{refreshes}: {output}");
+    for hub in [&one, &other] {
+        let list: Value = serde_json::from_str(&hub.cli(&["connection", "list", "--json"]).await?)?;
+        assert_eq!(list["connections"][0]["state"], "connected", "{list}");
+    }
+    Ok(())
+}

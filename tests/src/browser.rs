@@ -45,6 +45,15 @@ pub struct Form {
     buttons: Vec<(String, String)>,
 }
 
+/// A request of the browser that has not been sent.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub method: Method,
+    pub url: Url,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
 impl Default for Browser {
     fn default() -> Self {
         Self::new()
@@ -67,6 +76,27 @@ impl Browser {
     pub async fn open(&mut self, url: &str) -> Result<Page> {
         let url = url.parse().with_context(|| format!("{url:?} is not a URL"))?;
         self.follow(Method::GET, url, String::new(), None, None).await
+    }
+
+    /// What pressing the button of `form` sends, as [`submit`](Self::submit).
+    pub fn prepare(&self, form: &Form, button: &str) -> Result<Prepared> {
+        let mut fields = form.fields.clone();
+        fields.extend(form.buttons.iter().find(|(name, value)| name == button || value == button).cloned());
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let own = |name: &str, value: String| (name.to_owned(), value);
+        let headers = vec![
+            own("content-type", "application/x-www-form-urlencoded".to_owned()),
+            own("cookie", self.cookie_header(&form.action)),
+            own("origin", form.page.origin().ascii_serialization()),
+            own("sec-fetch-site", "same-origin".to_owned()),
+        ];
+        Ok(Prepared { method: form.method.clone(), url: form.action.clone(), headers, body })
+    }
+
+    /// Sends what was prepared of a form, and follows redirects.
+    pub async fn follow_up(&mut self, prepared: Prepared) -> Result<Page> {
+        let from = prepared.url.clone();
+        self.follow(prepared.method, prepared.url, prepared.body, Some(&from), None).await
     }
 
     /// Presses the button of `form` whose value or name is `button`; the only
@@ -209,12 +239,21 @@ impl Page {
         Ok(self.url.join(&found)?)
     }
 
+    /// The form whose action has exactly this path.
+    pub fn form_to(&self, path: &str) -> Result<Form> {
+        self.form_where(path, |action| action.path() == path)
+    }
+
     /// The form whose action contains `action`.
     pub fn form(&self, action: &str) -> Result<Form> {
+        self.form_where(action, |found| found.as_str().contains(action))
+    }
+
+    fn form_where(&self, action: &str, wanted: impl Fn(&Url) -> bool) -> Result<Form> {
         let forms = self.body.split("<form").skip(1).map(|rest| rest.split("</form").next().unwrap_or(rest));
         for text in forms {
             let form = self.read_form(text)?;
-            if form.action.as_str().contains(action) {
+            if wanted(&form.action) {
                 return Ok(form);
             }
         }

@@ -78,6 +78,7 @@ pub enum Content {
 #[derive(Debug)]
 pub struct ScriptedIssuers {
     base: String,
+    issuers: Arc<Issuers>,
 }
 
 #[derive(Debug)]
@@ -157,14 +158,29 @@ impl ScriptedIssuers {
             .route("/{issuer}/token", post(token))
             .route("/{issuer}/jwks", get(keys))
             .route("/{issuer}/userinfo", get(userinfo))
-            .with_state(issuers);
+            .with_state(Arc::clone(&issuers));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { base })
+        Ok(Self { base, issuers })
     }
 
     /// The issuer of this name.
     pub fn issuer(&self, name: &str) -> String {
         format!("{}/{name}", self.base)
+    }
+
+    /// What the issuers' key signs (ES256), such as an assertion.
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        self.issuers.signer.sign(&header.to_string(), &claims.to_string(), Signature::Own)
+    }
+
+    /// The issuers' public key (RFC 7517).
+    pub fn key(&self) -> Value {
+        self.issuers.signer.published()
+    }
+
+    /// What their clock says, in seconds since 1970.
+    pub fn now(&self) -> u64 {
+        (self.issuers.now)()
     }
 
     /// `sign_in` of a hub's configuration with these issuers.

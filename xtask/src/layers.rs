@@ -24,6 +24,10 @@ const MCP_HUB: &str = "trunkline-mcp-hub";
 const LLM_GATEWAY: &str = "trunkline-llm-gateway";
 const CONSOLE: &str = "trunkline-console";
 
+const TESTS: &str = "trunkline-tests";
+/// The feature of `trunkline-storage` with which it fails on demand.
+const FAULTS: &str = "faults";
+
 const HTTP: &[&str] = &["axum", "hyper", "http", "reqwest", "tower-http"];
 
 const LAYERS: &[Layer] = &[
@@ -56,13 +60,14 @@ const LAYERS: &[Layer] = &[
         never_reaches: &[],
     },
     Layer {
+        // Its tests take the harness.
         package: "trunkline",
-        may: &[MODEL, STORAGE, WEB, OAUTH, PROFILES, MCP_HUB, LLM_GATEWAY, CONSOLE],
+        may: &[MODEL, STORAGE, WEB, OAUTH, PROFILES, MCP_HUB, LLM_GATEWAY, CONSOLE, TESTS],
         never_names: &["sqlx"],
         never_reaches: &[],
     },
     Layer {
-        package: "trunkline-tests",
+        package: TESTS,
         may: &[MODEL, STORAGE, WEB, OAUTH, PROFILES, MCP_HUB, LLM_GATEWAY, CONSOLE],
         never_names: &[],
         never_reaches: &[],
@@ -72,7 +77,7 @@ const LAYERS: &[Layer] = &[
     // Knows the protocol alone, as any server behind the hub; its tests take what the harness installs.
     Layer {
         package: "trunkline-reference-server",
-        may: &["trunkline-tests"],
+        may: &[TESTS],
         never_names: &["sqlx"],
         never_reaches: &["sqlx"],
     },
@@ -112,6 +117,11 @@ impl Layer {
             if ours && !self.may.contains(&name) {
                 wrong.push(format!("{} -> {name}", self.package));
             }
+            // What makes things fail, and the harness, are in no program.
+            let for_tests = name == TESTS || dependency.features.iter().any(|feature| feature == FAULTS);
+            if dependency.kind != Kind::Development && for_tests {
+                wrong.push(format!("{} -> {name}, outside of its tests", self.package));
+            }
             if dependency.kind != Kind::Development && self.never_names.contains(&name) {
                 wrong.push(format!("{} -> {name}", self.package));
             }
@@ -130,6 +140,15 @@ mod tests {
     #[test]
     fn the_workspace_keeps_to_its_layers() {
         check().unwrap();
+    }
+
+    #[test]
+    fn what_makes_things_fail_is_in_tests_alone() {
+        let mut workspace =
+            workspace(&[("trunkline-oauth", &["trunkline-storage"]), ("trunkline-storage", &[])]);
+        assert_eq!(violations(&workspace), Vec::<String>::new());
+        workspace.members[0].dependencies[0].features.push(FAULTS.to_owned());
+        assert_eq!(violations(&workspace), ["trunkline-oauth -> trunkline-storage, outside of its tests"]);
     }
 
     #[test]

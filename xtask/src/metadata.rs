@@ -29,6 +29,7 @@ pub(crate) struct Dependency {
     /// How the code calls it: renamed or not, with `_` for `-`.
     pub(crate) identifier: String,
     pub(crate) kind: Kind,
+    pub(crate) features: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,7 +123,9 @@ impl Dependency {
             Some(_) => Kind::Development,
         };
         let identifier = value["rename"].as_str().unwrap_or(name).replace('-', "_");
-        Some(Self { name: name.to_owned(), identifier, kind })
+        let features = value["features"].as_array().into_iter().flatten();
+        let features = features.filter_map(Value::as_str).map(str::to_owned).collect();
+        Some(Self { name: name.to_owned(), identifier, kind, features })
     }
 }
 

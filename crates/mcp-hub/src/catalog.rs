@@ -250,7 +250,7 @@ impl Catalog {
                 Err(error) => {
                     tracing::warn!(server = %cell.key.server, %error, "the lists of a server could not be had");
                     // What was listed before is shown all the same.
-                    cell.fail(error.to_string(), self.clock.now());
+                    cell.fail(&error, self.clock.now());
                     return;
                 }
             }

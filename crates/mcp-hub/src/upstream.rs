@@ -347,12 +347,16 @@ pub enum UpstreamError {
     TimedOut { seconds: u64 },
 }
 
-/// What stands in words before the page where a person connects a server.
-pub(crate) const CONNECT_AT: &str = "; connect it at ";
+impl UpstreamError {
+    /// Where a person connects the server, if that is what it waits for.
+    pub(crate) fn connect_at(&self) -> Option<&str> {
+        if let Self::NeedsConsent { link, .. } = self { link.as_deref() } else { None }
+    }
+}
 
 /// Where a person can do something about it, in words.
 fn at(link: Option<&str>) -> String {
-    link.map(|link| format!("{CONNECT_AT}{link}")).unwrap_or_default()
+    link.map(|link| format!("; connect it at {link}")).unwrap_or_default()
 }
 
 /// Bounds how long something asked of a server may take.

@@ -24,6 +24,13 @@ pub struct ServerSpec {
     pub call_timeout: Duration,
 }
 
+impl ServerSpec {
+    /// Whether each person shows it a credential of their own.
+    pub fn has_own_credentials(&self) -> bool {
+        matches!(&self.endpoint, Endpoint::Http(endpoint) if endpoint.auth.is_per_user())
+    }
+}
+
 /// Where a server is.
 #[derive(Debug, Clone)]
 pub enum Endpoint {

@@ -10,6 +10,7 @@ mod assertion;
 mod challenge;
 mod connections;
 mod discovery;
+mod ending;
 mod exchange;
 mod flow;
 mod held;

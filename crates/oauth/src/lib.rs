@@ -6,9 +6,11 @@
 //! - [`Resource`] is the protected resource of OAuth: the one place that
 //!   makes a caller, from credentials alone.
 //! - [`client`] is the hub as a client of upstream servers' authorization servers.
+//! - [`absent`] ends what is kept for what is no longer configured.
 //! - [`page`] renders what a person sees.
 //! - [`metadata`] tells clients which authorization server to ask.
 
+pub mod absent;
 mod base;
 pub mod client;
 pub mod keys;

@@ -223,7 +223,8 @@ fn unavailable(error: StoreError) -> Response {
     tracing::warn!(%error, "somebody could not be signed in or out");
     let notice = Notice {
         title: "This hub cannot do that now".to_owned(),
-        text: "Its database does not answer. Nothing was changed; try again in a moment.".to_owned(),
+        text: "Its database does not answer, and perhaps nothing was changed. Try again in a moment."
+            .to_owned(),
         link: None,
     };
     page(StatusCode::SERVICE_UNAVAILABLE, &notice)

@@ -1,6 +1,7 @@
 //! The parts of the `trunkline` binary: the configuration, the command line,
 //! and the wiring of the hub.
 
+mod absent;
 mod api;
 mod asking;
 pub mod command;

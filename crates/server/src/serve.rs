@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use trunkline_console::{Admin, Door};
 use trunkline_mcp_hub::{Hub, HubConfig, Parts};
 use trunkline_model::{Clock, Endpoint, ExchangeAt, ProfileAuth, SystemClock};
+use trunkline_oauth::absent::{Absent, Configured};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
@@ -25,7 +27,7 @@ use url::Url;
 use crate::asking::{Asking, HubProfiles};
 use crate::config::{self, Config};
 use crate::signals::Signals;
-use crate::{DataDir, env, router};
+use crate::{DataDir, absent, env, router};
 
 /// How long a stopping hub waits for its own tasks.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -108,6 +110,7 @@ impl Running {
         let public_url = config.base_url(address);
         let core = Core::start(config, &data, public_url.parse()?).await?;
         core.connections.run(&core.tasks);
+        core.end_what_is_absent();
         let control_socket = data.control_socket();
         let control = control_listener(&control_socket)?;
         let gate = gate(config, address).context("the allowed hosts or origins")?;
@@ -187,6 +190,7 @@ pub(crate) struct Core {
     tasks: Tasks,
     audit: AuditLog,
     store: Arc<Store>,
+    configured: watch::Sender<Configured>,
 }
 
 impl Core {
@@ -245,6 +249,7 @@ impl Core {
             tasks,
             audit,
             store,
+            configured: watch::Sender::default(),
         };
         core.taking().take(config)?;
         Ok(core)
@@ -277,6 +282,17 @@ impl Core {
         })
     }
 
+    /// From here on what the configuration no longer names ends after a day.
+    fn end_what_is_absent(&self) {
+        let absent = Absent {
+            store: Arc::clone(&self.store),
+            connections: Arc::clone(&self.connections),
+            clock: Arc::new(SystemClock),
+        };
+        let following = absent::follow(absent, self.configured.subscribe(), Arc::clone(&self.guard));
+        self.tasks.spawn_until_stop(following);
+    }
+
     /// What takes over a configuration.
     fn taking(&self) -> Taking {
         Taking {
@@ -284,6 +300,7 @@ impl Core {
             connections: Arc::clone(&self.connections),
             login: Arc::clone(&self.login),
             outbound: self.outbound.clone(),
+            configured: self.configured.clone(),
             authorization: None,
         }
     }
@@ -326,6 +343,8 @@ struct Taking {
     connections: Arc<Connections>,
     login: Arc<Login>,
     outbound: Outbound,
+    /// What the configuration names, for those who end what it no longer does.
+    configured: watch::Sender<Configured>,
     /// None at the start, when it is made of the same configuration.
     authorization: Option<Arc<AuthorizationServer>>,
 }
@@ -343,7 +362,9 @@ impl Taking {
             with_keys.map(|profile| (profile.name.clone(), profile.members.clone())).collect(),
         );
         self.connections.configure(&hub_config.servers);
-        Ok(self.hub.apply(hub_config)?)
+        self.hub.apply(hub_config)?;
+        self.configured.send_replace(absent::configured(config));
+        Ok(())
     }
 }
 
@@ -445,3 +466,6 @@ async fn follow_file(path: PathBuf, started: Config, address: SocketAddr, taking
         tracing::error!(%error, "the configuration file is not watched; changes need a restart");
     }
 }
+
+#[cfg(test)]
+mod doors;

@@ -4,7 +4,7 @@ use trunkline_model::{BrowserSession, SessionId, Timestamp, TokenHash, UserId};
 use uuid::Uuid;
 
 use crate::changes::{Topic, Watcher};
-use crate::database::{Database, reading, within};
+use crate::database::{Database, Work, reading, within};
 use crate::error::StoreError;
 use crate::kept_identities::ERASE_OF_USER;
 
@@ -37,6 +37,14 @@ pub struct IssuerSession {
     pub id_token: Option<String>,
 }
 
+/// A session that begins together with something else.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession<'a> {
+    pub session: &'a BrowserSession,
+    /// Of its cookie.
+    pub hash: TokenHash,
+}
+
 /// The repository of browser sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct BrowserSessions<'a> {
@@ -62,30 +70,7 @@ impl<'a> BrowserSessions<'a> {
     ) -> Result<(), StoreError> {
         let on = || StoreError::on("add a browser session");
         let mut work = self.database.begin().await.map_err(on())?;
-        within!(&mut work, connection => {
-            sqlx::query(FORGET_OLD)
-                .bind(session.created_at.as_micros())
-                .execute(connection)
-                .await
-                .map_err(on())?;
-        });
-        within!(&mut work, connection => {
-            sqlx::query(INSERT)
-                .bind(session.id.as_uuid())
-                .bind(hash.0.as_slice())
-                .bind(session.user.as_uuid())
-                .bind(&session.method)
-                .bind(&issuer.id)
-                .bind(&issuer.id_token)
-                .bind(&session.user_agent)
-                .bind(session.created_at.as_micros())
-                .bind(session.seen_at.as_micros())
-                .bind(session.expires_at.as_micros())
-                .bind(session.revoked_at.map(Timestamp::as_micros))
-                .execute(connection)
-                .await
-                .map_err(on())?;
-        });
+        insert(&mut work, session, hash, issuer).await.map_err(on())?;
         self.watcher.commit(work, Topic::People).await.map_err(on())?;
         Ok(())
     }
@@ -236,6 +221,38 @@ enum Ending<'a> {
     One { id: Uuid, at: Timestamp },
     Issuer { method: &'a str, issuer_session: &'a str, at: Timestamp },
     Method { method: &'a str, user: Uuid, at: Timestamp },
+}
+
+/// Adds a session within `work`, and forgets those whose time was up before.
+pub(crate) async fn insert(
+    work: &mut Work,
+    session: &BrowserSession,
+    hash: TokenHash,
+    issuer: &IssuerSession,
+) -> Result<(), sqlx::Error> {
+    within!(work, connection => {
+        sqlx::query(FORGET_OLD)
+            .bind(session.created_at.as_micros())
+            .execute(connection)
+            .await?;
+    });
+    within!(work, connection => {
+        sqlx::query(INSERT)
+            .bind(session.id.as_uuid())
+            .bind(hash.0.as_slice())
+            .bind(session.user.as_uuid())
+            .bind(&session.method)
+            .bind(&issuer.id)
+            .bind(&issuer.id_token)
+            .bind(&session.user_agent)
+            .bind(session.created_at.as_micros())
+            .bind(session.seen_at.as_micros())
+            .bind(session.expires_at.as_micros())
+            .bind(session.revoked_at.map(Timestamp::as_micros))
+            .execute(connection)
+            .await?;
+    });
+    Ok(())
 }
 
 fn session(row: Row) -> Result<(TokenHash, BrowserSession), StoreError> {

@@ -1,6 +1,7 @@
 //! Every repository, on both databases: the same test body runs on SQLite
 //! and then on a real PostgreSQL.
 
+mod absences;
 mod audit;
 mod authorization;
 mod changes;

@@ -13,7 +13,7 @@ const PUT: &str = "INSERT INTO kept_identity (user_id, provider, version, sealed
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, provider) DO UPDATE SET version = excluded.version, \
      sealed = excluded.sealed, issuer_session = excluded.issuer_session, lease_holder = NULL, lease_until = NULL";
 const LIST: &str =
-    "SELECT user_id, provider, sealed IS NOT NULL FROM kept_identity ORDER BY user_id, provider";
+    "SELECT user_id, provider, version, sealed IS NOT NULL FROM kept_identity ORDER BY user_id, provider";
 const FIND: &str = "SELECT version, sealed FROM kept_identity WHERE user_id = $1 AND provider = $2";
 const LEASE: &str = "UPDATE kept_identity SET lease_holder = $4, lease_until = $5 \
      WHERE user_id = $1 AND provider = $2 AND version = $3 AND (lease_until IS NULL OR lease_until < $6)";
@@ -78,18 +78,18 @@ impl<'a> KeptIdentities<'a> {
         Ok(())
     }
 
-    /// Whose identity there is, by which provider, and whether it can still be shown.
+    /// Whose identity there is, by which provider, in which version, and
+    /// whether it can still be shown.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn list(self) -> Result<Vec<(UserId, String, bool)>, StoreError> {
-        let rows: Vec<(Uuid, String, bool)> =
+    pub async fn list(self) -> Result<Vec<(UserId, String, i64, bool)>, StoreError> {
+        let rows: Vec<(Uuid, String, i64, bool)> =
             reading!(self.database, pool => sqlx::query_as(LIST).fetch_all(pool).await)
                 .map_err(StoreError::on("list the kept identities"))?;
-        Ok(rows
-            .into_iter()
-            .map(|(user, provider, usable)| (UserId::from_uuid(user), provider, usable))
-            .collect())
+        let of_user =
+            |(user, provider, version, usable)| (UserId::from_uuid(user), provider, version, usable);
+        Ok(rows.into_iter().map(of_user).collect())
     }
 
     /// What `provider` gave for a user; none when nothing is kept.

@@ -12,6 +12,7 @@
 //! A repository's method is one unit of work: it takes effect whole or not
 //! at all. "Not found" is not an error. Times are microseconds.
 
+mod absences;
 mod audit;
 pub mod authorization;
 mod browser_sessions;
@@ -42,8 +43,9 @@ mod vault;
 #[cfg(test)]
 mod conformance;
 
+pub use absences::{Absence, Absences, Kind as AbsenceKind};
 pub use audit::{Audit, AuditRow};
-pub use browser_sessions::{BrowserSessions, IssuerSession};
+pub use browser_sessions::{BrowserSessions, IssuerSession, NewSession};
 pub use changes::{Changes, Topic};
 pub use connections::{Connections, Saved};
 pub use error::{OpenError, StoreError};

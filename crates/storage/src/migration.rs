@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     step!(3, "0003_authorization_server"),
     step!(4, "0004_connections"),
     step!(5, "0005_identities"),
+    step!(6, "0006_absences"),
     step!(8, "0008_client_secrets"),
 ];
 

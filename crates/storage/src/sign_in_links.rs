@@ -4,6 +4,7 @@
 use trunkline_model::{Timestamp, TokenHash, User, UserId};
 use uuid::Uuid;
 
+use crate::browser_sessions::{self, IssuerSession, NewSession};
 use crate::changes::{Topic, Watcher};
 use crate::database::{Database, Work, reading, within};
 use crate::error::StoreError;
@@ -102,32 +103,47 @@ impl<'a> SignInLinks<'a> {
         Ok(found.map(|user| user.map_or(LinkFor::FirstOwner, |id| LinkFor::User(UserId::from_uuid(id)))))
     }
 
-    /// Uses up a link of a user; false when it opens nothing any more.
+    /// Uses up a link of a user, with a password that they chose where there
+    /// is one, and begins their session; false when the link opens nothing any
+    /// more. Tells every process.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn take(self, hash: TokenHash, now: Timestamp) -> Result<bool, StoreError> {
+    /// [`StoreError::Database`]: then the link is as good as before.
+    pub async fn follow(
+        self,
+        hash: TokenHash,
+        password: Option<&str>,
+        new: NewSession<'_>,
+    ) -> Result<bool, StoreError> {
         let on = || StoreError::on("use a sign-in link");
+        let now = new.session.created_at;
         let mut work = self.database.begin().await.map_err(on())?;
-        let taken = take(&mut work, hash, now).await.map_err(on())?;
-        work.commit().await.map_err(on())?;
-        Ok(taken)
+        if !take(&mut work, hash, now).await.map_err(on())? {
+            return Ok(false);
+        }
+        if let Some(password) = password {
+            users::set_password(&mut work, new.session.user, Some(password), now).await.map_err(on())?;
+        }
+        begin(&mut work, new).await.map_err(on())?;
+        self.watcher.commit(work, Topic::People).await.map_err(on())?;
+        Ok(true)
     }
 
-    /// Uses up the setup link and adds the first owner, with the hash of their
-    /// password; false when the link opens nothing any more or there is a
-    /// user. Tells every process.
+    /// Uses up the setup link, adds the first owner with the hash of their
+    /// password, and begins their session; false when the link opens nothing
+    /// any more or there is a user. Tells every process.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`]: then the link is as good as before.
     pub async fn become_first_owner(
         self,
         hash: TokenHash,
         owner: &User,
         password: &str,
-        now: Timestamp,
+        new: NewSession<'_>,
     ) -> Result<bool, StoreError> {
         let on = || StoreError::on("add the first owner");
+        let now = new.session.created_at;
         let mut work = self.database.begin().await.map_err(on())?;
         take_turn(&mut work).await.map_err(on())?;
         if users::any(&mut work).await.map_err(on())? || !take(&mut work, hash, now).await.map_err(on())? {
@@ -142,9 +158,14 @@ impl<'a> SignInLinks<'a> {
                 .await
                 .map_err(on())?;
         });
+        begin(&mut work, new).await.map_err(on())?;
         self.watcher.commit(work, Topic::People).await.map_err(on())?;
         Ok(true)
     }
+}
+
+async fn begin(work: &mut Work, new: NewSession<'_>) -> Result<(), sqlx::Error> {
+    browser_sessions::insert(work, new.session, new.hash, &IssuerSession::default()).await
 }
 
 async fn insert(

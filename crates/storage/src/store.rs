@@ -9,6 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnectOptions;
 use trunkline_model::{Clock, Secret, Timestamp};
 
+use crate::absences::Absences;
 use crate::audit::Audit;
 use crate::authorization::{
     Clients, Codes, Consents, Devices, Grants, RefreshTokens, SigningKeys, Swept, UsedAssertions, sweep,
@@ -140,6 +141,11 @@ impl Store {
     /// What identity providers gave for people.
     pub fn kept_identities(&self) -> KeptIdentities<'_> {
         KeptIdentities::new(&self.database, &self.watcher)
+    }
+
+    /// What the configuration no longer names.
+    pub fn absences(&self) -> Absences<'_> {
+        Absences::new(&self.database, &self.watcher)
     }
 
     /// Teams of users.

@@ -16,6 +16,7 @@ pub(crate) use change::take_turn;
 pub use change::{Changed, UserChange};
 pub use directory::DirectoryGroup;
 pub use identity::{Identity, IdentityOwner};
+pub(crate) use password::set_password;
 
 const INSERT: &str = "INSERT INTO user_account (id, kind, login, name, role, created_at, disabled_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -69,14 +70,9 @@ impl<'a> Users<'a> {
     pub async fn insert_new(self, user: &User) -> Result<bool, StoreError> {
         let on = || StoreError::on("add a user");
         let mut work = self.database.begin().await.map_err(on())?;
-        change::take_turn(&mut work).await.map_err(on())?;
-        let taken: i64 = within!(&mut work, connection => {
-            sqlx::query_scalar(TAKEN).bind(&user.login).fetch_one(connection).await.map_err(on())?
-        });
-        if taken > 0 {
+        if !insert_new(&mut work, user).await.map_err(on())? {
             return Ok(false);
         }
-        insert(&mut work, user).await.map_err(on())?;
         self.watcher.commit(work, Topic::People).await.map_err(on())?;
         Ok(true)
     }
@@ -128,6 +124,17 @@ pub(crate) async fn insert(work: &mut Work, user: &User) -> Result<(), sqlx::Err
             .await
             .map(drop)
     })
+}
+
+/// Adds a user unless somebody has the login; false then.
+async fn insert_new(work: &mut Work, user: &User) -> Result<bool, sqlx::Error> {
+    change::take_turn(work).await?;
+    let taken: i64 =
+        within!(work, connection => sqlx::query_scalar(TAKEN).bind(&user.login).fetch_one(connection).await)?;
+    if taken == 0 {
+        insert(work, user).await?;
+    }
+    Ok(taken == 0)
 }
 
 /// Whether there is any user.

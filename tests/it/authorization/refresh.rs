@@ -79,3 +79,17 @@ async fn a_client_gives_its_tokens_back() -> Result<()> {
         .expect_status(200)?;
     stage.until_refused(&tokens.access).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_person_leaves_no_token_and_no_grant() -> Result<()> {
+    let mut stage = Stage::start().await?;
+    let client = stage.public_client().await?;
+    let tokens = stage.tokens(&client).await?;
+    stage.hub.cli(&["user", "create", "zoe", "--role", "owner"]).await?;
+    stage.hub.cli(&["user", "delete", "ann"]).await?;
+    stage.until_refused(&tokens.access).await?;
+    let refused = stage.refresh(&client, &tokens.refresh).await?.expect_status(400)?;
+    assert_eq!(error(&refused)?, "invalid_grant");
+    assert_eq!(stage.live_grants().await?, Vec::<String>::new());
+    Ok(())
+}

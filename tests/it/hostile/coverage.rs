@@ -36,7 +36,7 @@ fn every_hostile_test_stands_on_the_page_and_no_other() -> Result<()> {
             continue;
         };
         let path = match module.split_once("::") {
-            Some((package @ ("oauth" | "web"), rest)) => {
+            Some((package @ ("oauth" | "web" | "server"), rest)) => {
                 format!("crates/{package}/src/{}.rs", rest.replace("::", "/"))
             }
             _ => format!("tests/it/{}.rs", module.replace("::", "/")),

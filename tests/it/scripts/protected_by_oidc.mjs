@@ -34,6 +34,8 @@ const provider = new Provider(issuer, {
   cookies: { keys: ["a key of this test"] },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
 });
+provider.on("grant.success", (context) => console.log(`granted ${context.oidc.params.grant_type}`));
+provider.on("grant.error", (_, error) => console.log(`not granted ${error.error}: ${error.error_detail ?? ""}`));
 provider.listen(Number(providerPort), "127.0.0.1");
 
 const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));

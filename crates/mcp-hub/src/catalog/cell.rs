@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use trunkline_model::Timestamp;
 
 use super::lists::ServerLists;
-use crate::upstream::InstanceKey;
+use crate::upstream::{InstanceKey, UpstreamError};
 
 /// Lists older than this are asked for again, behind the answer.
 const OLD: Duration = Duration::from_mins(10);
@@ -44,6 +44,8 @@ pub(crate) enum Phase {
     Failed {
         at: Timestamp,
         why: String,
+        /// Where a person connects the server, if that is what it waits for.
+        connect_at: Option<String>,
     },
 }
 
@@ -182,9 +184,10 @@ impl ListCell {
         seeded && self.missed.swap(false, Ordering::AcqRel)
     }
 
-    pub(crate) fn fail(&self, why: String, now: Timestamp) {
+    pub(crate) fn fail(&self, error: &UpstreamError, now: Timestamp) {
+        let connect_at = error.connect_at().map(ToOwned::to_owned);
         self.state.send_modify(|state| {
-            state.phase = Phase::Failed { at: now, why };
+            state.phase = Phase::Failed { at: now, why: error.to_string(), connect_at };
             state.asking = false;
             // The label of this server's part changes.
             self.another_generation();

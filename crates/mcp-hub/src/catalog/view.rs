@@ -69,6 +69,8 @@ pub(crate) struct Gap {
     pub server: ServerName,
     pub state: &'static str,
     pub detail: Option<String>,
+    /// Where a person connects the server, if that is what it waits for.
+    pub connect_at: Option<String>,
 }
 
 /// One profile's catalogue for one caller.
@@ -318,13 +320,13 @@ fn needs_task(tool: &[u8]) -> bool {
 }
 
 fn gap_of(server: &ServerName, phase: &Phase, has_lists: bool) -> Option<Gap> {
-    let (state, detail) = match phase {
+    let (state, detail, connect_at) = match phase {
         Phase::Fresh(_) | Phase::Stale => return None,
         Phase::New | Phase::Fetching if has_lists => return None,
-        Phase::New | Phase::Fetching => ("starting", None),
-        Phase::Failed { why, .. } => ("failing", Some(why.clone())),
+        Phase::New | Phase::Fetching => ("starting", None, None),
+        Phase::Failed { why, connect_at, .. } => ("failing", Some(why.clone()), connect_at.clone()),
     };
-    Some(Gap { server: server.clone(), state, detail })
+    Some(Gap { server: server.clone(), state, detail, connect_at })
 }
 
 /// The member of `_meta` that says whose part of a list is missing or old.

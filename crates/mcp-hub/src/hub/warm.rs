@@ -27,6 +27,8 @@ impl Hub {
                 .iter()
                 .flat_map(|profile| profile.servers())
                 .map(|(server, _)| server.clone())
+                // Shown nobody's credential they list nothing.
+                .filter(|server| hub.upstreams.spec(server).is_some_and(|spec| !spec.has_own_credentials()))
                 .collect();
             let asking = |server| {
                 let catalog = Arc::clone(&hub.catalog);

@@ -11,7 +11,6 @@ use super::{Request, capability, invalid};
 use crate::catalog::view::{self, Gap, View};
 use crate::downstream::answer::{Answer, RpcError, result_message};
 use crate::jsonrpc::{code, meta, text};
-use crate::upstream::CONNECT_AT;
 use crate::upstream::handshake::{LEGACY_VERSION, LEGACY_VERSIONS, MODERN_VERSION};
 
 /// How long a modern client may keep what `server/discover` said, in milliseconds.
@@ -99,7 +98,7 @@ fn server_info(request: &Request, view: &View) -> String {
 
 /// What the model can tell a person about a server that waits for them.
 fn waiting(gap: &Gap) -> Option<String> {
-    let (_, link) = gap.detail.as_deref()?.split_once(CONNECT_AT)?;
+    let link = gap.connect_at.as_deref()?;
     Some(format!("The tools of this server are not listed until the user has connected it at {link}"))
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
-use trunkline_model::{Clock, Endpoint, Identity, Instances, ServerName, ServerSpec};
+use trunkline_model::{Clock, Identity, Instances, ServerName, ServerSpec};
 use trunkline_oauth::client::Connections;
 use trunkline_web::{Egress, Tasks};
 use uuid::Uuid;
@@ -259,7 +259,7 @@ fn key_of(
     // A modern server is told with each request.
     let offer = if known.is_modern() { Offer::default() } else { offer.clone() };
     // Whoever shows a credential of their own shares an instance with nobody.
-    let own = matches!(&spec.endpoint, Endpoint::Http(endpoint) if endpoint.auth.is_per_user());
+    let own = spec.has_own_credentials();
     let instances =
         if own && spec.instances == Instances::Shared { Instances::PerUser } else { spec.instances };
     let scope = match (instances, session) {

@@ -1,7 +1,7 @@
 //! Every connection, in memory, and how memory keeps up with the database.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use tokio::sync::broadcast;
 use trunkline_model::{
     Clock, Connection, ConnectionOwner, ConsentOf, Endpoint, Identity, Secret, ServerAuth, ServerName,
-    ServerSpec, UpstreamClient,
+    ServerSpec, UpstreamClient, UserId,
 };
 use trunkline_storage::{Sealer, Store, StoreError, Topic, VaultError};
 use trunkline_web::Tasks;
@@ -101,6 +101,10 @@ pub struct Connections {
     /// Issuers whose client an operator has paused, by server.
     paused: ArcSwap<Vec<(ServerName, String)>>,
     changed: broadcast::Sender<(ServerName, ConnectionOwner)>,
+    /// The identities as they were last looked at: the version of each that can be shown.
+    pub(super) identities_seen: Mutex<HashMap<(UserId, String), Option<i64>>>,
+    /// Where what nobody waits for runs, once it does.
+    pub(super) tasks: OnceLock<Tasks>,
 }
 
 impl Connections {
@@ -125,6 +129,8 @@ impl Connections {
             held: RwLock::default(),
             paused: ArcSwap::default(),
             changed: broadcast::channel(QUEUED_CHANGES).0,
+            identities_seen: Mutex::default(),
+            tasks: OnceLock::new(),
         });
         connections.catch_up().await?;
         Ok(connections)
@@ -140,6 +146,8 @@ impl Connections {
 
     /// Keeps memory as new as the database, and tokens as new as they must be.
     pub fn run(self: &Arc<Self>, tasks: &Tasks) {
+        // Set once: it runs once.
+        let _ = self.tasks.set(tasks.clone());
         let connections = Arc::clone(self);
         tasks.spawn_until_stop(async move { connections.follow_changes().await });
         let connections = Arc::clone(self);

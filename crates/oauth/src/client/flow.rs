@@ -185,8 +185,10 @@ impl Connections {
         connection.sealed = Some(sealed);
         let held = self.held(&connection.server, &connection.owner);
         let _turn = held.turn.lock().await;
+        let before = held.now.load_full();
         self.store.connections().put(&connection).await?;
-        self.show(&held, connection, Some(tokens), false);
+        self.show(&held, connection.clone(), Some(tokens), false);
+        self.revoke_replaced(&before, &connection);
         tracing::info!(server = %begun.server, owner = %begun.owner, "a server was connected");
         Ok(begun.server)
     }

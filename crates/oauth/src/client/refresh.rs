@@ -79,7 +79,11 @@ impl Connections {
             return Box::pin(self.renew_alone(upstream, held, &because)).await;
         }
         let (Some(connection), Some(tokens)) = (&snapshot.connection, &snapshot.tokens) else {
-            return Err(snapshot.why_not());
+            // Another process may have connected it a moment ago.
+            self.look_again(held).await;
+            let now = held.now.load_full();
+            let is_good = now.sendable().is_some() && !now.is_expired(self.clock.now());
+            return if is_good { Ok(()) } else { Err(now.why_not()) };
         };
         if let Because::Refused { said, .. } = &because
             && (tokens.refresh_token.is_none() || !held.may_mend(self.clock.now()))

@@ -178,7 +178,7 @@ async fn connect_by_sign_in(
     let through_provider = || (StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response();
     let Some(person) = pages.sessions.signed_in(headers) else { return through_provider() };
     match pages.connections.connect_by_sign_in(server, &owner(&person)).await {
-        Ok(()) => connected(server),
+        Ok(()) => connected(&format!("{server} is connected for {}.", person.user.login)),
         Err(Unusable::NeedsConsent { .. }) if !has_signed_in => through_provider(),
         Err(error) => {
             tracing::warn!(%server, %error, "a server could not be connected by a sign-in");
@@ -191,8 +191,8 @@ async fn connect_by_sign_in(
     }
 }
 
-fn connected(server: &ServerName) -> Response {
-    let text = format!("{server} is connected. You can close this page and repeat what you were doing.");
+fn connected(what: &str) -> Response {
+    let text = format!("{what} You can close this page and repeat what you were doing.");
     notice(StatusCode::OK, "Connected", &text)
 }
 
@@ -224,7 +224,7 @@ async fn callback(
     let person = pages.sessions.signed_in(&headers).map(|person| person.user.id.to_string());
     let cookie = |name: &str| only_value(&headers, name).map(ToOwned::to_owned);
     match pages.connections.complete(returned, cookie, person.as_deref()).await {
-        Ok(server) => connected(&server),
+        Ok(server) => connected(&format!("{server} is connected.")),
         Err(error) => {
             tracing::warn!(%error, "a consent was not completed");
             refused(&error)

@@ -16,10 +16,8 @@ use trunkline_storage::StoreError;
 
 use super::connections::Connections;
 use super::discovery::{DiscoveryError, discover};
-use super::held::{Credential, Held, Snapshot, Unusable};
+use super::held::{Credential, Held, Unusable};
 use super::registration::{RegistrationError, sent};
-use super::sealed::{open_tokens, place_of_tokens};
-use super::token;
 
 /// A connection as people see it; no token, no secret.
 #[derive(Debug, Clone, Serialize)]
@@ -152,6 +150,8 @@ impl Connections {
             return Err(Unusable::NotForCaller { reason: "there is no such server".to_owned() });
         };
         let held = self.held(server, owner);
+        // A person asks: they need not wait for the next try.
+        self.make_due(&held);
         Credential { connections: Arc::clone(self), upstream, held }.obtain().await.map(drop)
     }
 
@@ -190,53 +190,6 @@ impl Connections {
             server: connection.server,
             owner: connection.owner,
         })
-    }
-
-    /// Ends a connection: its tokens are revoked where that can be done, and
-    /// erased in any case. False when there is none.
-    ///
-    /// # Errors
-    /// [`StoreError`]: then it goes on.
-    pub async fn disconnect(&self, server: &ServerName, owner: &ConnectionOwner) -> Result<bool, StoreError> {
-        let held = self.held(server, owner);
-        let _turn = held.turn.lock().await;
-        let found = self.store.connections().find(server, owner).await?;
-        let Some(connection) = found else { return Ok(false) };
-        let in_memory = held.now.load().tokens.clone();
-        let removed = self.store.connections().delete(server, owner).await?;
-        self.publish(&held, Snapshot::default());
-        let place = place_of_tokens(server, owner);
-        let stored = connection.sealed.as_deref();
-        let tokens = in_memory.or_else(|| open_tokens(&self.token_sealer, &place, stored?).ok());
-        if let (Some(tokens), Some(endpoint)) = (tokens, &connection.detail.revocation_endpoint) {
-            self.revoke(&connection, &tokens, endpoint).await;
-        }
-        tracing::info!(%server, %owner, "a connection was ended");
-        Ok(removed)
-    }
-
-    /// Revokes at the authorization server (RFC 7009): the refresh token first,
-    /// with which its access tokens end.
-    async fn revoke(&self, connection: &trunkline_model::Connection, tokens: &token::Tokens, endpoint: &str) {
-        let detail = &connection.detail;
-        let refresh = tokens.refresh_token.as_ref().map(|token| (token, "refresh_token"));
-        for (token, hint) in refresh.into_iter().chain([(&tokens.access_token, "access_token")]) {
-            // An assertion is good for one request.
-            let proof = self.proof(&connection.server, &detail.issuer, &detail.client_id).await;
-            let Ok(proof) = proof else { return };
-            let form = [("token", token.expose()), ("token_type_hint", hint)];
-            let Some(request) = token::request(endpoint, &proof, &form) else { return };
-            match self.transport.send(request).await {
-                Ok(response) if response.status().is_success() => {}
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    tracing::warn!(server = %connection.server, status, "a token could not be revoked");
-                }
-                Err(error) => {
-                    tracing::warn!(server = %connection.server, %error, "a token could not be revoked");
-                }
-            }
-        }
     }
 
     /// Every client, by server and issuer.

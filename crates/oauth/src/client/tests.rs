@@ -1,6 +1,7 @@
 //! The whole client against a scripted authorization server, with a clock
 //! that tests move.
 
+mod absent;
 mod authority;
 mod consent;
 mod fortnight;

@@ -178,7 +178,10 @@ impl Login {
         };
         let (key, secret) = wanted.make(&mut rand::rng(), self.now());
         self.store.keys().insert(&key).await.map_err(unavailable)?;
-        self.resource.catch_up().await.map_err(unavailable)?;
+        if let Err(error) = self.resource.catch_up().await {
+            // It is made, and shown this once. Memory follows by itself.
+            tracing::warn!(%error, "a new key counts as soon as the keys can be read again");
+        }
         Ok(secret)
     }
 }

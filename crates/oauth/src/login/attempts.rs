@@ -74,6 +74,14 @@ impl Attempts {
         }
     }
 
+    /// Nothing was held against the password: it was no attempt.
+    pub(crate) fn withdrawn(&self, attempt: Try<'_>) {
+        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        for (slot, pace) in self.buckets(attempt) {
+            full_at[slot] = pace.earlier(full_at[slot]);
+        }
+    }
+
     /// The buckets that an attempt draws from, the person's first.
     fn buckets(&self, attempt: Try<'_>) -> Vec<(usize, Pace)> {
         let slot = |key: (u8, &str, Option<IpAddr>)| {
@@ -102,6 +110,10 @@ impl Pace {
 
     fn later(self, full_at: i64) -> i64 {
         Timestamp::from_micros(full_at).plus(self.interval).as_micros()
+    }
+
+    fn earlier(self, full_at: i64) -> i64 {
+        full_at.saturating_sub(i64::try_from(self.interval.as_micros()).unwrap_or(i64::MAX))
     }
 }
 

@@ -86,14 +86,12 @@ impl Login {
         password: Option<String>,
         headers: &HeaderMap,
     ) -> Result<Response, Response> {
-        let now = self.now();
-        if !self.store.sign_in_links().take(hash, now).await.map_err(unavailable)? {
+        let begun = self.sessions.begin(user, METHOD, headers).await.map_err(unavailable)?;
+        let links = self.store.sign_in_links();
+        if !links.follow(hash, password.as_deref(), begun.new_session()).await.map_err(unavailable)? {
             return Err(too_late());
         }
-        if let Some(password) = password {
-            self.store.users().set_password(user.id, Some(&password), now).await.map_err(unavailable)?;
-        }
-        let cookie = self.sessions.sign_in(user, METHOD, headers).await.map_err(unavailable)?;
+        let cookie = self.sessions.let_in(&begun).await;
         let mut response = see_other(HeaderValue::from_static("/account"));
         response.headers_mut().append(header::SET_COOKIE, cookie);
         self.remember_browser(user, &mut response);

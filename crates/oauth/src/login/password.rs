@@ -33,6 +33,9 @@ pub(crate) enum PasswordFault {
 #[derive(Debug)]
 pub(crate) struct Passwords {
     places: Arc<Semaphore>,
+    /// How often the arithmetic has been done.
+    #[cfg(test)]
+    worked: std::sync::atomic::AtomicUsize,
 }
 
 /// What a password is held against where there is none, so that unknown
@@ -42,7 +45,11 @@ const DECOY: &str =
 
 impl Passwords {
     pub(crate) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            #[cfg(test)]
+            worked: std::sync::atomic::AtomicUsize::new(0),
+        }
     }
 
     /// The hash of a password that somebody chose and typed twice.
@@ -73,9 +80,16 @@ impl Passwords {
         has_password && is_right == Some(true)
     }
 
+    #[cfg(test)]
+    pub(super) fn worked(&self) -> usize {
+        self.worked.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
     /// Runs the arithmetic on a thread where it holds nobody up.
     async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        #[cfg(test)]
+        self.worked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         tokio::task::spawn_blocking(move || {
             let result = work();
             drop(place);

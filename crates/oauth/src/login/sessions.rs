@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use trunkline_model::{BrowserSession, Clock, SessionId, User};
-use trunkline_storage::{IssuerSession, Store, StoreError};
+use trunkline_storage::{IssuerSession, NewSession, Store, StoreError};
 use trunkline_web::Tasks;
 use url::Url;
 
 use super::cookie::Cookie;
-use crate::keys::Form;
+use crate::keys::{Form, Minted};
 use crate::people::People;
 use crate::uses::Uses;
 
@@ -39,6 +39,18 @@ pub struct Sessions {
 pub struct SignedIn {
     pub user: Arc<User>,
     pub session: SessionId,
+}
+
+/// A session that is to be stored, and its cookie.
+pub(super) struct Begun {
+    session: BrowserSession,
+    cookie: Minted,
+}
+
+impl Begun {
+    pub(super) fn new_session(&self) -> NewSession<'_> {
+        NewSession { session: &self.session, hash: self.cookie.hash }
+    }
 }
 
 impl Sessions {
@@ -90,6 +102,21 @@ impl Sessions {
         headers: &HeaderMap,
         issuer: &IssuerSession,
     ) -> Result<HeaderValue, StoreError> {
+        let begun = self.begin(user, method, headers).await?;
+        self.store.browser_sessions().insert(&begun.session, begun.cookie.hash, issuer).await?;
+        Ok(self.let_in(&begun).await)
+    }
+
+    /// A session that is stored together with what makes it one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then nobody is signed in.
+    pub(super) async fn begin(
+        &self,
+        user: &User,
+        method: &str,
+        headers: &HeaderMap,
+    ) -> Result<Begun, StoreError> {
         let now = self.clock.now();
         if let Some(before) = self.signed_in(headers) {
             self.store.browser_sessions().revoke(before.session, now).await?;
@@ -110,9 +137,16 @@ impl Sessions {
             expires_at: now.plus(LIFETIME),
             revoked_at: None,
         };
-        self.store.browser_sessions().insert(&session, minted.hash, issuer).await?;
-        self.people.catch_up().await?;
-        Ok(self.cookie.set(minted.key.expose(), LIFETIME))
+        Ok(Begun { session, cookie: minted })
+    }
+
+    /// The header for the browser of a session that is stored.
+    pub(super) async fn let_in(&self, begun: &Begun) -> HeaderValue {
+        if let Err(error) = self.people.catch_up().await {
+            // What it was begun with may be used up. Memory follows by itself.
+            tracing::warn!(%error, "a new session counts as soon as the users can be read again");
+        }
+        self.cookie.set(begun.cookie.key.expose(), LIFETIME)
     }
 
     /// Ends a session; the header makes the browser forget its cookie.

@@ -56,23 +56,22 @@ pub(super) async fn finish(
         Ok(password) => password,
         Err(fault) => return again(fault.to_string()),
     };
-    let now = login.now();
-    let owner = new_person(name, typed.1.to_owned(), Role::Owner, now);
-    match login.store.sign_in_links().become_first_owner(hash, &owner, &password, now).await {
+    let owner = new_person(name, typed.1.to_owned(), Role::Owner, login.now());
+    let begun = match login.sessions.begin(&owner, "password", &posted.headers).await {
+        Ok(begun) => begun,
+        Err(error) => return unavailable(error),
+    };
+    let links = login.store.sign_in_links();
+    match links.become_first_owner(hash, &owner, &password, begun.new_session()).await {
         Ok(true) => {}
         Ok(false) => return too_late(),
         Err(error) => return unavailable(error),
     }
     tracing::info!(login = %owner.login, "the first owner has made their account");
-    match login.sessions.sign_in(&owner, "password", &posted.headers).await {
-        Ok(cookie) => {
-            let mut response = see_other(HeaderValue::from_static("/account"));
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            login.remember_browser(&owner, &mut response);
-            response
-        }
-        Err(error) => unavailable(error),
-    }
+    let mut response = see_other(HeaderValue::from_static("/account"));
+    response.headers_mut().append(header::SET_COOKIE, login.sessions.let_in(&begun).await);
+    login.remember_browser(&owner, &mut response);
+    response
 }
 
 impl Login {

@@ -86,7 +86,10 @@ pub(super) async fn sign_in(State(login): State<Arc<Login>>, peer: Peer, posted:
             tracing::info!(login = %name, ?peer, "a sign-in was refused");
             again(StatusCode::UNAUTHORIZED, "That name and password do not belong together.".to_owned())
         }
-        Err(response) => response,
+        Err(response) => {
+            login.attempts.withdrawn(attempt);
+            response
+        }
     }
 }
 
@@ -169,3 +172,6 @@ fn form(
     let response = page(status, &shown).into_response();
     token.keep(response)
 }
+
+#[cfg(test)]
+mod tests;

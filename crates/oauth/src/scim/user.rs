@@ -69,11 +69,15 @@ pub(super) async fn create(State(scim): State<Arc<Scim>>, Document(document): Do
         disabled_at: (!said.active).then_some(now),
     };
     scim.check_external_id(user.id, said.external_id.as_deref()).await?;
-    if !scim.store.users().insert_new(&user).await? {
+    let (attributes, identity) = (said.attributes_text(), said.identity());
+    if !scim.store.users().provision(&user, &attributes, identity.as_ref()).await? {
         return Err(ScimError::Taken("another user has that userName"));
     }
-    scim.keep(&user, &said).await?;
-    let shown = scim.shown(&user).await?;
+    if let Err(error) = scim.people.catch_up().await {
+        // The directory must not make them twice. Memory follows by itself.
+        tracing::warn!(%error, "a new user counts as soon as the users can be read again");
+    }
+    let shown = scim.resource(&user, Some(&attributes), said.external_id.as_ref());
     let location = scim.location("Users", &user.id.to_string());
     Ok(([(http::header::LOCATION, location)], scim_json(StatusCode::CREATED, &shown)).into_response())
 }
@@ -164,9 +168,8 @@ impl Scim {
     /// Keeps what a user's row has no place for.
     async fn keep(&self, user: &User, said: &Said) -> Result<(), ScimError> {
         let users = self.store.users();
-        users.set_attributes(user.id, &Value::Object(said.attributes.clone()).to_string()).await?;
-        if let Some(external_id) = &said.external_id {
-            let identity = Identity { issuer: SOURCE.to_owned(), subject: external_id.clone() };
+        users.set_attributes(user.id, &said.attributes_text()).await?;
+        if let Some(identity) = said.identity() {
             users.set_identity(user.id, &identity).await?;
         }
         self.take_over().await
@@ -183,6 +186,16 @@ impl Scim {
 }
 
 impl Said {
+    fn attributes_text(&self) -> String {
+        Value::Object(self.attributes.clone()).to_string()
+    }
+
+    /// What the directory calls the user.
+    fn identity(&self) -> Option<Identity> {
+        let subject = self.external_id.clone()?;
+        Some(Identity { issuer: SOURCE.to_owned(), subject })
+    }
+
     fn read(document: &Map<String, Value>) -> Result<Self, ScimError> {
         let text =
             |name| member(document, name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());

@@ -34,7 +34,7 @@ enum LoginCommand {
         #[command(flatten)]
         hub: HubArgs,
     },
-    /// End a session, or all sessions of a user.
+    /// End a session, or all sessions of a user, and with all of them what servers are shown of the user's sign-ins.
     #[command(after_help = "Examples:
   trunkline login revoke sess_0192f0c17cf87e3f8a5d1f2e3c4b5a69
   trunkline login revoke --user ann@example.org

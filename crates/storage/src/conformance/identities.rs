@@ -88,8 +88,13 @@ async fn what_a_provider_gave_goes_with_its_session_and_its_person() {
         let (first, second) = (session(&store, 1, Some("s1")).await, session(&store, 2, Some("s2")).await);
         identities.put(&kept(1, 5), Some("s2")).await.unwrap();
         identities.put(&kept(2, 5), Some("s3")).await.unwrap();
-        let list = || async { store.kept_identities().list().await.unwrap() };
+        let list = || async {
+            let kept = store.kept_identities().list().await.unwrap();
+            kept.into_iter().map(|(user, provider, _, usable)| (user, provider, usable)).collect::<Vec<_>>()
+        };
         let both = |usable| [(id(1), "corp".to_owned(), usable), (id(2), "corp".to_owned(), true)];
+        let versions = || async { store.kept_identities().list().await.unwrap()[0].2 };
+        assert_eq!(versions().await, 5);
         identities.empty(id(1), "corp", first).await.unwrap();
         assert_eq!(list().await, both(true), "it came with another sign-in");
         identities.empty(id(1), "corp", second).await.unwrap();

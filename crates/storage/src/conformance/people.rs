@@ -6,7 +6,9 @@ use trunkline_model::{
 use uuid::Uuid;
 
 use super::{on_both, store_at};
-use crate::{Changed, DirectoryGroup, Identity, IdentityOwner, IssuerSession, LinkFor, UserChange};
+use crate::{
+    Changed, DirectoryGroup, Identity, IdentityOwner, IssuerSession, LinkFor, NewSession, UserChange,
+};
 
 fn user(number: u8, login: &str) -> User {
     User {
@@ -134,6 +136,19 @@ async fn who_is_disabled_loses_sessions_links_and_what_they_are_known_by_when_de
     .await;
 }
 
+fn begun(number: u128, user: UserId) -> BrowserSession {
+    BrowserSession {
+        id: SessionId::from_uuid(Uuid::from_u128(number)),
+        user,
+        method: "link".into(),
+        user_agent: String::new(),
+        created_at: NOW,
+        seen_at: NOW,
+        expires_at: Timestamp::from_micros(9000),
+        revoked_at: None,
+    }
+}
+
 #[tokio::test]
 async fn a_link_opens_once_and_only_the_first_user_comes_by_the_setup_link() {
     on_both(async |location| {
@@ -144,18 +159,29 @@ async fn a_link_opens_once_and_only_the_first_user_comes_by_the_setup_link() {
         assert!(links.insert_setup(hash, NOW, until).await.unwrap());
         assert_eq!(links.find(TokenHash([9; 32]), NOW).await.unwrap(), None, "the newest counts");
         assert_eq!(links.find(hash, until).await.unwrap(), None, "too late");
-        assert!(!links.become_first_owner(hash, &owner(1, "ann"), "p", until).await.unwrap());
         let (one, other) = (owner(1, "ann"), owner(2, "bob"));
+        let late = BrowserSession { created_at: until, ..begun(1, one.id) };
+        let new = |session, hash| NewSession { session, hash: TokenHash(hash) };
+        assert!(!links.become_first_owner(hash, &one, "p", new(&late, [3; 32])).await.unwrap());
+        let (of_one, of_other) = (begun(1, one.id), begun(2, other.id));
         let (first, second) = tokio::join!(
-            links.become_first_owner(hash, &one, "p", NOW),
-            links.become_first_owner(hash, &other, "p", NOW)
+            links.become_first_owner(hash, &one, "p", new(&of_one, [3; 32])),
+            links.become_first_owner(hash, &other, "p", new(&of_other, [4; 32]))
         );
         assert!(first.unwrap() != second.unwrap(), "one of them");
+        assert_eq!(store.browser_sessions().live(NOW).await.unwrap().len(), 1, "and signed in");
         assert!(!links.insert_setup(hash, NOW, until).await.unwrap());
         let user = store.users().list().await.unwrap().remove(0);
         links.insert(TokenHash([2; 32]), user.id, NOW, until).await.unwrap();
-        assert!(links.take(TokenHash([2; 32]), NOW).await.unwrap());
-        assert!(!links.take(TokenHash([2; 32]), NOW).await.unwrap(), "once");
+        let (followed, again) = (begun(5, user.id), begun(6, user.id));
+        let link = TokenHash([2; 32]);
+        store.faults().fail_table("browser_session");
+        assert!(links.follow(link, Some("q"), new(&followed, [5; 32])).await.is_err());
+        store.faults().end();
+        assert!(links.follow(link, Some("q"), new(&followed, [5; 32])).await.unwrap(), "nothing was used up");
+        assert!(!links.follow(link, None, new(&again, [6; 32])).await.unwrap(), "once");
+        let live = store.browser_sessions().live(NOW).await.unwrap();
+        assert_eq!(live.len(), 1, "the new password ended the session before: {live:?}");
         store.close().await;
     })
     .await;

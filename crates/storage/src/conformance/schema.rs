@@ -9,12 +9,13 @@ use tempfile::TempDir;
 use super::{on_both, postgres, sqlite_in, store_at};
 use crate::database::{Pools, reading};
 use crate::{
-    Store, audit, authorization, browser_sessions, changes, connections, kept_identities, keys,
+    Store, absences, audit, authorization, browser_sessions, changes, connections, kept_identities, keys,
     sign_in_links, store, teams, upstream_clients, upstream_flows, users,
 };
 
 fn statements(store: &Store) -> Vec<Arc<str>> {
     let fixed = [
+        absences::STATEMENTS,
         audit::STATEMENTS,
         browser_sessions::STATEMENTS,
         changes::STATEMENTS,

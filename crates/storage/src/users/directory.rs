@@ -1,10 +1,11 @@
 //! What a directory provisions (SCIM): groups with their members, attributes
 //! of users, and the token it proves itself with.
 
-use trunkline_model::{Timestamp, TokenHash, UserId};
+use trunkline_model::{Timestamp, TokenHash, User, UserId};
 use uuid::Uuid;
 
 use super::Users;
+use super::identity::{self, Identity};
 use crate::changes::Topic;
 use crate::database::{Work, reading, within};
 use crate::error::StoreError;
@@ -155,6 +156,30 @@ impl Users<'_> {
         Ok(rows.into_iter().map(|(id, json)| (UserId::from_uuid(id), json)).collect())
     }
 
+    /// Adds a user whom a directory makes, with what it says of them and what
+    /// it calls them, unless somebody has the login; false then.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], also when the identity is somebody else's.
+    pub async fn provision(
+        self,
+        user: &User,
+        attributes: &str,
+        identity: Option<&Identity>,
+    ) -> Result<bool, StoreError> {
+        let on = || StoreError::on("add a user of a directory");
+        let mut work = self.database.begin().await.map_err(on())?;
+        if !super::insert_new(&mut work, user).await.map_err(on())? {
+            return Ok(false);
+        }
+        set_attributes(&mut work, user.id, attributes).await.map_err(on())?;
+        if let Some(identity) = identity {
+            identity::add(&mut work, identity, user.id).await.map_err(on())?;
+        }
+        self.watcher.commit(work, Topic::People).await.map_err(on())?;
+        Ok(true)
+    }
+
     /// Keeps what a directory says of a user.
     ///
     /// # Errors
@@ -162,14 +187,7 @@ impl Users<'_> {
     pub async fn set_attributes(self, id: UserId, json: &str) -> Result<(), StoreError> {
         let on = || StoreError::on("write a user's attributes");
         let mut work = self.database.begin().await.map_err(on())?;
-        within!(&mut work, connection => {
-            sqlx::query(SET_ATTRIBUTES)
-                .bind(id.as_uuid())
-                .bind(json)
-                .execute(connection)
-                .await
-                .map_err(on())?;
-        });
+        set_attributes(&mut work, id, json).await.map_err(on())?;
         work.commit().await.map_err(on())
     }
 
@@ -259,5 +277,11 @@ async fn write(work: &mut Work, group: &DirectoryGroup, old: Option<&str>) -> Re
 async fn empty(work: &mut Work, name: &str) -> Result<(), sqlx::Error> {
     within!(work, connection => {
         sqlx::query(EMPTY).bind(SOURCE).bind(name).execute(connection).await.map(drop)
+    })
+}
+
+async fn set_attributes(work: &mut Work, id: UserId, json: &str) -> Result<(), sqlx::Error> {
+    within!(work, connection => {
+        sqlx::query(SET_ATTRIBUTES).bind(id.as_uuid()).bind(json).execute(connection).await.map(drop)
     })
 }

@@ -182,7 +182,7 @@ impl Users<'_> {
     }
 }
 
-async fn add(work: &mut Work, identity: &Identity, id: UserId) -> Result<(), sqlx::Error> {
+pub(super) async fn add(work: &mut Work, identity: &Identity, id: UserId) -> Result<(), sqlx::Error> {
     within!(work, connection => {
         sqlx::query(INSERT)
             .bind(&identity.issuer)

@@ -4,7 +4,7 @@ use trunkline_model::{Timestamp, User, UserId};
 
 use super::{Row, Users, user};
 use crate::changes::Topic;
-use crate::database::{reading, within};
+use crate::database::{Work, reading, within};
 use crate::error::StoreError;
 
 const FIND: &str = "SELECT password FROM user_account WHERE login = $1";
@@ -47,18 +47,28 @@ impl Users<'_> {
     ) -> Result<(), StoreError> {
         let on = || StoreError::on("set a password");
         let mut work = self.database.begin().await.map_err(on())?;
-        within!(&mut work, connection => {
-            sqlx::query(SET).bind(id.as_uuid()).bind(hash).execute(connection).await.map_err(on())?;
-        });
-        within!(&mut work, connection => {
-            sqlx::query(END_SESSIONS)
-                .bind(id.as_uuid())
-                .bind(now.as_micros())
-                .execute(connection)
-                .await
-                .map_err(on())?;
-        });
+        set_password(&mut work, id, hash, now).await.map_err(on())?;
         self.watcher.commit(work, Topic::People).await.map_err(on())?;
         Ok(())
     }
+}
+
+/// Sets or takes away a password within `work`; the sessions before end.
+pub(crate) async fn set_password(
+    work: &mut Work,
+    id: UserId,
+    hash: Option<&str>,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    within!(work, connection => {
+        sqlx::query(SET).bind(id.as_uuid()).bind(hash).execute(connection).await?;
+    });
+    within!(work, connection => {
+        sqlx::query(END_SESSIONS)
+            .bind(id.as_uuid())
+            .bind(now.as_micros())
+            .execute(connection)
+            .await?;
+    });
+    Ok(())
 }

@@ -88,6 +88,7 @@ impl Server {
         let log = log.cloned().unwrap_or_else(|| {
             Arc::new(LogRing::new(Arc::clone(&outfit.parts.clock), limits.log_lines, limits.log_bytes))
         });
+        let health = Health::new(spec.has_own_credentials(), outfit.parts.clock.now());
         Arc::new(Self {
             spec: Arc::new(spec),
             log,
@@ -95,7 +96,7 @@ impl Server {
             starts: Semaphore::new(limits.starts),
             era: AtomicU8::default(),
             gives_sessions: AtomicBool::new(false),
-            health: Health::new(outfit.parts.clock.now()),
+            health,
             slots: Mutex::default(),
             outfit,
         })

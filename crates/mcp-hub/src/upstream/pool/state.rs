@@ -51,6 +51,8 @@ pub(super) struct Health {
     /// Microseconds; the smallest number when there was none.
     last_exchange: AtomicI64,
     well: AtomicBool,
+    /// Each person shows it a credential of their own.
+    own_credentials: bool,
     shown: Mutex<Shown>,
 }
 
@@ -69,10 +71,11 @@ pub(super) struct Counts {
 }
 
 impl Health {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub(super) fn new(own_credentials: bool, now: Timestamp) -> Self {
         Self {
             last_exchange: AtomicI64::new(i64::MIN),
             well: AtomicBool::new(true),
+            own_credentials,
             shown: Mutex::new(Shown { trouble: None, state: State::Idle, since: now }),
         }
     }
@@ -91,6 +94,8 @@ impl Health {
     /// Notes what went wrong; true when it says something about the server.
     pub(super) fn failed(&self, error: &UpstreamError) -> bool {
         let trouble = match error {
+            // That one person has to sign in says nothing about the server.
+            UpstreamError::NeedsConsent { .. } if self.own_credentials => return false,
             UpstreamError::NeedsConsent { reason, .. } => State::NeedsConsent { why: reason.clone() },
             UpstreamError::Unreachable { reason, .. } | UpstreamError::Closed { reason } => {
                 State::Failing { why: reason.clone() }
@@ -158,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_state_keeps_its_beginning_until_it_changes() {
-        let health = Health::new(at(1));
+        let health = Health::new(false, at(1));
         let live = Counts { ready: 1, starting: 0 };
         let none = Counts::default();
         assert_eq!(health.observe(none, at(2)), (State::Idle, at(1)));
@@ -174,5 +179,18 @@ mod tests {
         assert_eq!(health.observe(live, at(7)), (State::Ready, at(7)));
         assert_eq!(health.last_exchange(), Some(at(7)));
         assert!(!health.failed(&UpstreamError::Busy { limit: 1 }));
+    }
+
+    #[test]
+    fn that_one_person_has_to_sign_in_is_no_state_of_a_server_that_each_connects() {
+        let server = ServerName::new("tracker").unwrap();
+        let error = UpstreamError::NeedsConsent { server, reason: "nobody has".to_owned(), link: None };
+        let of_each = Health::new(true, at(1));
+        assert!(!of_each.failed(&error));
+        assert_eq!(of_each.observe(Counts::default(), at(2)).0, State::Idle);
+        let of_all = Health::new(false, at(1));
+        assert!(of_all.failed(&error));
+        let why = "nobody has".to_owned();
+        assert_eq!(of_all.observe(Counts::default(), at(2)).0, State::NeedsConsent { why });
     }
 }

@@ -216,9 +216,10 @@ fn metadata() -> Value {
 }
 
 fn registered(number: u32) -> Response<Bytes> {
+    let id = format!("client-{}", number % 100);
     let body = json!({
-        "client_id": "client-1", "client_secret": format!("secret-{number}"), "client_secret_expires_at": 0,
-        "registration_client_uri": format!("{ISSUER}/register/client-1"), "registration_access_token": "manage",
+        "client_id": id, "client_secret": format!("secret-{number}"), "client_secret_expires_at": 0,
+        "registration_client_uri": format!("{ISSUER}/register/{id}"), "registration_access_token": "manage",
     });
     answer(201, &body.to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::authority::Authority;
+use super::authority::{Authority, Fault, LIFE};
 use super::{ANN, Bench, FlowError, Returned, owner, server};
 
 #[tokio::test]
@@ -95,4 +95,24 @@ async fn a_link_of_an_operator_is_good_once_for_its_server_and_owner() {
     assert!(link.starts_with("https://hub.example/connections/tracker/connect?"), "{link}");
     assert_eq!(bench.connections.take_invitation(&server(), ticket).await.unwrap(), owner());
     assert!(bench.connections.take_invitation(&server(), ticket).await.is_err(), "once");
+}
+
+#[tokio::test]
+async fn a_consent_anew_revokes_what_another_client_had_and_leaves_what_the_same_one_has() {
+    let bench = Bench::new().await;
+    let tasks = trunkline_web::Tasks::new();
+    bench.connections.tasks.set(tasks.clone()).unwrap();
+    bench.connect().await.unwrap();
+    bench.connect().await.unwrap();
+    assert_eq!(tasks.count(), 0, "one grant may carry both");
+
+    bench.authority.script().faults.push_back(Fault::Answer(401, r#"{"error":"invalid_client"}"#));
+    bench.clock.advance(LIFE / 10 * 8);
+    bench.connections.refresh_due().await;
+    bench.connect().await.unwrap();
+    while bench.authority.script().revoked.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.authority.script().revoked, ["refresh-2", "access-2"]);
+    assert!(bench.authority.takes(&bench.token().await.unwrap()));
 }

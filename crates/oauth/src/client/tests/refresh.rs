@@ -197,3 +197,15 @@ async fn a_token_does_not_follow_its_name_to_another_address_or_owner() {
     let bob = bench.connections.held(&server(), &row.owner);
     assert!(bob.now.load().sendable().is_none());
 }
+
+#[tokio::test]
+async fn what_another_process_has_just_connected_is_found_by_the_call_that_needs_it() {
+    let bench = Bench::new().await;
+    let other = process(&bench.store, &bench.clock, &bench.authority, 9).await;
+    let mut there = bench.credential();
+    there.held = other.held(&server(), &owner());
+    there.connections = Arc::clone(&other);
+    assert!(there.obtain().await.is_err());
+    bench.connect().await.unwrap();
+    assert_eq!(there.obtain().await.unwrap().0.to_str().unwrap(), bench.token().await.unwrap());
+}

@@ -29,6 +29,12 @@ const REMEMBERED: Duration = Duration::from_mins(15);
 pub(in crate::login) struct UsedTokens(Mutex<HashMap<String, Timestamp>>);
 
 impl UsedTokens {
+    /// It did nothing, and may come again.
+    fn give_back(&self, issuer: &str, id: &str) {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        used.remove(&format!("{issuer} {id}"));
+    }
+
     /// False when it was used before.
     fn take(&self, issuer: &str, id: &str, now: Timestamp) -> bool {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,6 +80,7 @@ pub(in crate::login) async fn sign_out(
             (StatusCode::OK, [(header::CACHE_CONTROL, NO_STORE)]).into_response()
         }
         Err(error) => {
+            login.used_tokens.give_back(&name, &token.id);
             tracing::warn!(%error, "a back-channel logout could not be done");
             answer(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
         }

@@ -40,10 +40,12 @@ impl AuthorizationServer {
         });
         let refresh = wants_refresh(client, &code.scope).then(|| self.new_refresh_token(&grant, None));
         let stored = refresh.as_ref().map(|(_, stored)| stored);
+        // Signed first: a code is not used up for nothing.
+        let issued = self.issued(&grant, refresh.as_ref().map(|(secret, _)| secret))?;
         if !self.store.codes().redeem(&hash, &grant, stored).await? {
             return self.code_was_used(&code).await;
         }
-        Ok(self.issued(&grant, refresh.as_ref().map(|(secret, _)| secret))?)
+        Ok(issued)
     }
 
     fn check_code(&self, code: &AuthorizationCode, form: &Form) -> Result<(), TokenError> {

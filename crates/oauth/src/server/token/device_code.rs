@@ -57,9 +57,11 @@ impl AuthorizationServer {
         });
         let refresh = wants_refresh(client, &device.scope).then(|| self.new_refresh_token(&grant, None));
         let stored = refresh.as_ref().map(|(_, stored)| stored);
+        // Signed first: a code is not used up for nothing.
+        let issued = self.issued(&grant, refresh.as_ref().map(|(secret, _)| secret))?;
         if !self.store.devices().redeem(&hash, &grant, stored).await? {
             return Err(NOT_GOOD);
         }
-        Ok(self.issued(&grant, refresh.as_ref().map(|(secret, _)| secret))?)
+        Ok(issued)
     }
 }

@@ -48,6 +48,7 @@ impl AuthorizationServer {
             return Err(TokenError::Grant("the user may not use this profile any more"));
         }
         let (secret, next) = self.new_refresh_token(&grant, Some(hash));
+        let issued = self.issued_for(&grant, &grant.target, &narrowed, Some(&secret))?;
         match self.store.refresh_tokens().rotate(&hash, &next, GRACE).await? {
             Rotation::Rotated => {}
             Rotation::Repeated => {
@@ -59,6 +60,6 @@ impl AuthorizationServer {
             }
             Rotation::GrantOver => return Err(OVER),
         }
-        Ok(self.issued_for(&grant, &grant.target, &narrowed, Some(&secret))?)
+        Ok(issued)
     }
 }

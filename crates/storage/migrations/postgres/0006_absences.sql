@@ -1,0 +1,7 @@
+-- What the configuration no longer names although something is kept for it, and since when.
+CREATE TABLE absence (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    PRIMARY KEY (kind, name)
+);
