@@ -118,6 +118,8 @@ struct Stage {
     hub: TestHub,
     /// Cookies of [`WHO`].
     cookies: Vec<String>,
+    /// Access tokens for the admin API, of service accounts with those roles.
+    tokens: Vec<String>,
     made: std::cell::Cell<usize>,
 }
 
@@ -133,7 +135,44 @@ impl Stage {
         }
         hub.cli(&["user", "disable", "stranger"]).await?;
         hub.cli(&["user", "create", "robot", "--service"]).await?;
-        Ok(Self { hub, cookies, made: std::cell::Cell::default() })
+        Ok(Self { hub, cookies, tokens: Vec::new(), made: std::cell::Cell::default() })
+    }
+
+    /// The same people as service accounts, which have tokens.
+    async fn build_of_tokens() -> Result<Self> {
+        let mut stage = Self::build().await?;
+        stage.tokens.push(String::new());
+        for role in &WHO[1..] {
+            let granted = if *role == "stranger" { "admin" } else { *role };
+            let account = format!("{role}-robot");
+            stage.hub.cli(&["user", "create", &account, "--service", "--role", granted]).await?;
+            stage.tokens.push(stage.token(&account).await?);
+        }
+        stage.hub.cli(&["user", "disable", "stranger-robot"]).await?;
+        Ok(stage)
+    }
+
+    /// A token of a service account for the admin API.
+    async fn token(&self, account: &str) -> Result<String> {
+        let make = ["client", "create", account, "--confidential", "--service-account", account];
+        let made = self.json(&make).await?;
+        let secret = made["secret"].as_str().context("no secret")?;
+        let resource = format!("{}/api/v1", self.hub.base());
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", account),
+            ("client_secret", secret),
+            ("resource", resource.as_str()),
+        ];
+        let answer = self.asked_for_token(&fields).await?.expect_status(200)?.json()?;
+        assert_eq!(answer["scope"], "admin");
+        Ok(answer["access_token"].as_str().context("no token")?.to_owned())
+    }
+
+    async fn asked_for_token(&self, fields: &[(&str, &str)]) -> Result<Response> {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let endpoint = Endpoint::new(&format!("{}/oauth/token", self.hub.base()));
+        endpoint.post(form, &[("content-type", "application/x-www-form-urlencoded")]).await
     }
 
     /// A name that nothing has yet.
@@ -208,8 +247,11 @@ impl Stage {
     async fn ask(&self, who: usize, method: &str, path: &str, body: Option<&str>) -> Result<Response> {
         let endpoint = Endpoint::new(&format!("{}{path}", self.hub.base()));
         let mut headers = vec![("content-type", "application/json"), ("sec-fetch-site", "same-origin")];
-        if !self.cookies[who].is_empty() {
-            headers.push(("cookie", &self.cookies[who]));
+        let bearer = self.tokens.get(who).map(|token| format!("Bearer {token}"));
+        match &bearer {
+            Some(bearer) if bearer != "Bearer " => headers.push(("authorization", bearer)),
+            None if !self.cookies[who].is_empty() => headers.push(("cookie", &self.cookies[who])),
+            Some(_) | None => {}
         }
         let body = body.unwrap_or_default().replace("NEW", &self.fresh());
         endpoint.send(method.parse()?, body, &headers).await?.whole().await
@@ -218,7 +260,15 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_each_as_their_role_says() -> Result<()> {
-    let stage = Stage::build().await?;
+    answers_as_the_rows_say(&Stage::build().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_answers_tokens_as_it_answers_browsers() -> Result<()> {
+    answers_as_the_rows_say(&Stage::build_of_tokens().await?).await
+}
+
+async fn answers_as_the_rows_say(stage: &Stage) -> Result<()> {
     let rows = || ROWS.iter().chain(&GRANT_ROWS);
     let document = Endpoint::new(&format!("{}/api/openapi.json", stage.hub.base())).get(&[]).await?;
     let document: Value = serde_json::from_slice(&document.body)?;

@@ -1,6 +1,7 @@
 //! The hub's own authorization server, as clients and the people in front of
 //! browsers meet it.
 
+mod admin_api;
 mod clients;
 mod code;
 mod company;

@@ -2,6 +2,7 @@
 //! route's entry in the table of routes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -10,6 +11,9 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use trunkline_model::{Action, Decision, Outcome, Principal, Reason, Role, Timestamp, UserId};
 use trunkline_oauth::login::SignedIn;
+use trunkline_oauth::metadata::admin_api_url;
+use trunkline_oauth::resource::Administrator;
+use trunkline_oauth::scope;
 use trunkline_profiles::{Acted, RefusedRequest};
 use trunkline_web::{Problem, RequestId};
 use uuid::Uuid;
@@ -38,7 +42,7 @@ pub enum Needs {
 pub enum Door {
     /// The control socket, which only the owner of the data directory can open.
     ControlSocket,
-    /// The hub's listener: whoever is signed in.
+    /// The hub's listener: whoever is signed in, or has an access token for it.
     Listener,
 }
 
@@ -49,6 +53,8 @@ pub enum Actor {
     Local,
     /// A person, signed in.
     Person(SignedIn),
+    /// A user, through a client with an access token.
+    Token(Administrator),
 }
 
 /// What the check of one route needs.
@@ -62,8 +68,12 @@ pub(crate) struct Check {
 /// Why nobody is let through. The words are for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refused {
-    #[error("sign in at /login, or use the command line beside the hub")]
+    #[error(
+        "sign in at /login, send an access token for the admin API, or use the command line beside the hub"
+    )]
     NotSignedIn,
+    #[error("{0}")]
+    Credential(trunkline_oauth::Refused),
     #[error("changes are taken from pages of this hub alone")]
     ForeignPage,
     #[error("this needs the role {needed}; yours is {}", .role.as_str())]
@@ -97,6 +107,8 @@ impl Actor {
         match self {
             Self::Local => Role::Owner,
             Self::Person(signed_in) => signed_in.user.role,
+            // As it is now, whatever it was when the token was issued.
+            Self::Token(administrator) => administrator.user.role,
         }
     }
 
@@ -105,16 +117,23 @@ impl Actor {
         match self {
             Self::Local => None,
             Self::Person(signed_in) => Some(signed_in.user.id),
+            Self::Token(administrator) => Some(administrator.user.id),
         }
     }
 
-    fn principal(&self) -> Principal {
+    pub(crate) fn principal(&self) -> Principal {
         match self {
             Self::Local => Principal::Local,
             Self::Person(signed_in) => Principal::Person {
                 id: signed_in.user.id,
                 name: signed_in.user.login.as_str().into(),
                 session: signed_in.session,
+            },
+            Self::Token(administrator) => Principal::User {
+                id: administrator.user.id,
+                name: administrator.user.login.as_str().into(),
+                client: Arc::clone(&administrator.client),
+                grant: administrator.grant,
             },
         }
     }
@@ -134,22 +153,35 @@ impl Refused {
     fn reason(self) -> Reason {
         match self {
             Self::NotSignedIn => Reason::NotAuthenticated,
+            Self::Credential(refused) => refused.reason(),
             Self::ForeignPage => Reason::BadRequest,
             Self::RoleTooLow { .. } => Reason::RoleTooLow,
         }
     }
 
-    fn problem(self) -> Response {
+    /// The answer; `metadata` is where clients learn how to get a token.
+    fn problem(self, metadata: &str) -> Response {
         let (status, title) = match self {
             Self::NotSignedIn => (StatusCode::UNAUTHORIZED, "Not signed in"),
+            Self::Credential(refused) => (refused.status(), "Not a credential for this"),
             Self::ForeignPage => (StatusCode::FORBIDDEN, "Foreign page"),
             Self::RoleTooLow { .. } => (StatusCode::FORBIDDEN, "Not allowed"),
         };
         let mut response = Problem::new(status, title).detail(self.to_string()).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110 section 15.5.2 asks for a challenge; no browser opens a dialogue for this one.
-            let challenge = HeaderValue::from_static("Session realm=\"trunkline\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        let refused = match self {
+            Self::NotSignedIn => {
+                // RFC 9110 section 15.5.2 asks for a challenge; no browser opens a dialogue for this one.
+                let session = HeaderValue::from_static("Session realm=\"trunkline\"");
+                response.headers_mut().append(header::WWW_AUTHENTICATE, session);
+                Some(trunkline_oauth::Refused::NotSignedIn)
+            }
+            Self::Credential(refused) => Some(refused),
+            Self::ForeignPage | Self::RoleTooLow { .. } => None,
+        };
+        if let Some(challenge) =
+            refused.and_then(|refused| refused.challenge_for(Some(metadata), scope::ADMIN))
+        {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -198,18 +230,29 @@ impl Check {
         if self.door == Door::ControlSocket {
             return Ok(Actor::Local);
         }
-        let signed_in =
-            self.admin.sessions.signed_in(request.headers()).ok_or((None, Refused::NotSignedIn))?;
-        let actor = Actor::Person(signed_in);
-        if !request.method().is_safe() && !self.is_own_page(request) {
-            return Err((Some(actor.principal()), Refused::ForeignPage));
-        }
+        let actor = match self.admin.resource.administrator(request.headers()) {
+            Ok(Some(administrator)) => Actor::Token(administrator),
+            // A cookie beside it does not help: whoever sends a credential means it.
+            Err(refused) => return Err((None, Refused::Credential(refused))),
+            Ok(None) => self.signed_in(request)?,
+        };
         let role = actor.role();
         if self.needs.is_met_by(role) {
             Ok(actor)
         } else {
             let refused = Refused::RoleTooLow { role, needed: self.needs.least_role() };
             Err((Some(actor.principal()), refused))
+        }
+    }
+
+    fn signed_in(&self, request: &Request) -> Result<Actor, (Option<Principal>, Refused)> {
+        let signed_in =
+            self.admin.sessions.signed_in(request.headers()).ok_or((None, Refused::NotSignedIn))?;
+        let actor = Actor::Person(signed_in);
+        if request.method().is_safe() || self.is_own_page(request) {
+            Ok(actor)
+        } else {
+            Err((Some(actor.principal()), Refused::ForeignPage))
         }
     }
 
@@ -241,7 +284,7 @@ impl Check {
             request_bytes: 0,
         });
         match recorded {
-            Ok(()) => refused.problem(),
+            Ok(()) => refused.problem(&admin_api_url(self.admin.base.seen_in(request.headers()))),
             Err(error) => unrecorded(&error),
         }
     }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::Serialize;
-use trunkline_model::{Grant, GrantFlow, GrantId, ProfileName, Timestamp};
+use trunkline_model::{Grant, GrantFlow, GrantId, Timestamp};
 use trunkline_storage::StoreError;
 
 use crate::failure::{no_such, unavailable};
@@ -31,7 +31,8 @@ struct Shown {
     /// What the user signs in with.
     login: String,
     client: String,
-    profile: ProfileName,
+    /// The profile that it opens, or `api/v1`.
+    profile: String,
     scope: String,
     flow: GrantFlow,
     live: bool,
@@ -55,7 +56,7 @@ async fn list(State(admin): State<Admin>, actor: Actor) -> Response {
         user: grant.user.to_string(),
         login: admin.login_of(grant.user),
         client: grant.client,
-        profile: grant.profile,
+        profile: grant.target.as_str().to_owned(),
         scope: grant.scope,
         flow: grant.flow,
         created_at: grant.created_at.to_string(),
@@ -90,5 +91,5 @@ async fn end(admin: &Admin, actor: &Actor, grant: &Grant) -> Result<(), StoreErr
     let because = if own { "the user revoked it" } else { "an operator revoked it" };
     admin.store.grants().revoke(grant.id, admin.clock.now(), because).await?;
     // Else the client would be let in again without a question.
-    admin.store.consents().forget(grant.user, &grant.client, &grant.profile).await
+    admin.store.consents().forget(grant.user, &grant.client, &grant.target).await
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use trunkline_model::{ApiKey, KeyId, KeyOwner, Principal, ProfileName, Timestamp};
+use trunkline_model::{ApiKey, KeyId, KeyOwner, ProfileName, Timestamp};
 use trunkline_oauth::keys::{self, NewKey};
 
 use crate::body::Body;
@@ -182,11 +182,9 @@ fn opens(
     members: Option<&trunkline_model::Members>,
 ) -> bool {
     let Some(KeyOwner::User(id)) = owner.filter(|_| !actor.role().may_administer()) else { return true };
-    let Some(user) = admin.people.user(id) else { return false };
-    let as_person = |session| Principal::Person { id, name: user.login.as_str().into(), session };
     match actor {
         Actor::Local => true,
-        Actor::Person(signed_in) => admin.resource.admits(&as_person(signed_in.session), members),
+        Actor::Person(_) | Actor::Token(_) => admin.people.admits(members, id),
     }
 }
 

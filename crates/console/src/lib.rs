@@ -2,7 +2,7 @@
 //! the domain crates know.
 //!
 //! It is served on the control socket, which only the owner of the data
-//! directory can open, and on the hub's listener to people who are signed in.
+//! directory can open, and on the hub's listener to people who are signed in and to access tokens for it.
 //! [`routes`] is the table of both, with what each route asks of its caller.
 
 mod access;
@@ -34,7 +34,7 @@ use trunkline_mcp_hub::Hub;
 use trunkline_model::{Clock, UserId};
 use trunkline_oauth::client::Connections;
 use trunkline_oauth::login::Sessions;
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::{Base, People, Resource};
 use trunkline_profiles::{AuditLog, Guard};
 use trunkline_storage::Store;
 
@@ -58,6 +58,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// Where clients reach the hub, without a slash at the end.
     pub public_url: String,
+    /// What clients call it.
+    pub base: Base,
 }
 
 /// Every route, with what it asks of its caller.

@@ -24,8 +24,11 @@ pub(crate) async fn document() -> Response {
     let document = json!({
         "openapi": "3.1.0",
         "info": { "title": "Trunkline admin API", "version": env!("CARGO_PKG_VERSION") },
-        "security": [{ "session": [] }],
-        "components": { "securitySchemes": { "session": { "type": "apiKey", "in": "cookie", "name": "trunkline_session" } } },
+        "security": [{ "session": [] }, { "token": [] }],
+        "components": { "securitySchemes": { "session": { "type": "apiKey", "in": "cookie", "name": "trunkline_session" },
+            // RFC 8707: its `resource` is the URL of this API.
+            "token": { "type": "http", "scheme": "bearer", "bearerFormat": "access token of this hub for `/api/v1`" },
+        } },
         "paths": paths,
     });
     std::future::ready(Json(document).into_response()).await

@@ -1,5 +1,7 @@
 //! What our authorization server keeps: clients, and what users granted them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{GrantId, PreviousSecret, ProfileName, Timestamp, TokenHash, UserId};
@@ -103,14 +105,85 @@ impl GrantFlow {
     }
 }
 
-/// What one user allowed one client in one profile. Every token of it names
+/// What tokens open: one of the hub's protected resources (RFC 8707).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum TokenTarget {
+    /// The endpoint of a profile.
+    Profile(ProfileName),
+    /// The admin API, as far as the user's role goes.
+    AdminApi,
+}
+
+/// No profile has a slash in its name.
+const ADMIN_API: &str = "api/v1";
+
+impl TokenTarget {
+    /// The path of the resource under the hub's URL.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Profile(name) => format!("/mcp/{name}"),
+            Self::AdminApi => format!("/{ADMIN_API}"),
+        }
+    }
+
+    /// The resource at this path under the hub's URL.
+    pub fn at(path: &str) -> Option<Self> {
+        match path.strip_prefix("/mcp/") {
+            Some(name) => ProfileName::new(name).ok().map(Self::Profile),
+            None => (path.strip_prefix('/') == Some(ADMIN_API)).then_some(Self::AdminApi),
+        }
+    }
+
+    /// As it is stored: the name of the profile, or what no profile is called.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Profile(name) => name.as_str(),
+            Self::AdminApi => ADMIN_API,
+        }
+    }
+
+    /// What [`as_str`](Self::as_str) gave.
+    pub fn stored(text: &str) -> Option<Self> {
+        if text == ADMIN_API { Some(Self::AdminApi) } else { ProfileName::new(text).ok().map(Self::Profile) }
+    }
+
+    pub fn is_profile(&self, name: &ProfileName) -> bool {
+        matches!(self, Self::Profile(own) if own == name)
+    }
+}
+
+impl fmt::Display for TokenTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile(name) => name.fmt(formatter),
+            Self::AdminApi => formatter.write_str("the admin API"),
+        }
+    }
+}
+
+impl From<TokenTarget> for String {
+    fn from(target: TokenTarget) -> Self {
+        target.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for TokenTarget {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::stored(&text).ok_or("it is no resource of the hub")
+    }
+}
+
+/// What one user allowed one client at one resource. Every token of it names
 /// it; revoking it ends them all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     pub id: GrantId,
     pub user: UserId,
     pub client: String,
-    pub profile: ProfileName,
+    pub target: TokenTarget,
     /// Scopes, with a space between.
     pub scope: String,
     pub flow: GrantFlow,
@@ -134,6 +207,19 @@ impl Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_profile_is_the_admin_api() {
+        let profile = TokenTarget::at("/mcp/admin").expect("a profile");
+        for target in [profile, TokenTarget::AdminApi] {
+            assert_eq!(TokenTarget::at(&target.path()), Some(target.clone()));
+            assert_eq!(TokenTarget::stored(target.as_str()), Some(target));
+        }
+        for foreign in ["/mcp/api/v1", "/mcp/", "/api/v1/", "/api/v1/users", "api/v1", "", "/mcp/a/b"] {
+            assert_eq!(TokenTarget::at(foreign), None, "{foreign}");
+        }
+        assert!(ProfileName::new("api/v1").is_err());
+    }
 
     #[test]
     fn kinds_and_flows_are_found_by_their_names() {

@@ -20,7 +20,7 @@ mod server;
 mod server_auth;
 
 pub use audit::{AuditEvent, Outcome, Sizes};
-pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient};
+pub use authorization::{ClientKind, Grant, GrantFlow, OauthClient, TokenTarget};
 pub use caller::{Caller, Identity, Principal};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use connection::{

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use trunkline_model::{Clock, Timestamp};
+use trunkline_model::{Clock, Timestamp, TokenTarget};
 use trunkline_storage::{AbsenceKind, Store, StoreError};
 
 use crate::client::Connections;
@@ -30,7 +30,8 @@ impl Configured {
     fn names(&self, kind: AbsenceKind, name: &str) -> bool {
         match kind {
             AbsenceKind::Server => self.servers.contains(name),
-            AbsenceKind::Profile => self.profiles.contains(name),
+            // The admin API has grants too, and is always there.
+            AbsenceKind::Profile => self.profiles.contains(name) || name == TokenTarget::AdminApi.as_str(),
             AbsenceKind::Provider => self.providers.contains(name),
         }
     }
@@ -119,5 +120,17 @@ fn warn(kind: AbsenceKind, name: &str, until: Timestamp) {
             "no server is shown who signs in through this provider any more; unless one is by then, what proves \
              people is erased"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_configuration_has_to_name_the_admin_api() {
+        let nothing = Configured::default();
+        assert!(nothing.names(AbsenceKind::Profile, TokenTarget::AdminApi.as_str()));
+        assert!(!nothing.names(AbsenceKind::Profile, "team"));
     }
 }

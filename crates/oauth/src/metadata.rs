@@ -2,7 +2,7 @@
 //! authorization server of a profile's endpoint.
 
 use serde::Serialize;
-use trunkline_model::ProfileName;
+use trunkline_model::{ProfileName, TokenTarget};
 
 use crate::base::well_known;
 use crate::scope;
@@ -34,7 +34,23 @@ pub fn protected_resource(base: &str, profile: &ProfileName) -> ProtectedResourc
     }
 }
 
+/// The document of the admin API on the hub at `base`.
+pub fn admin_api(base: &str) -> ProtectedResource {
+    ProtectedResource {
+        resource: format!("{base}{}", TokenTarget::AdminApi.path()),
+        authorization_servers: vec![base.to_owned()],
+        scopes_supported: vec![scope::ADMIN],
+        bearer_methods_supported: vec!["header"],
+        resource_name: "Trunkline admin API".to_owned(),
+    }
+}
+
 /// Where that document is.
+pub fn admin_api_url(base: &str) -> String {
+    well_known(base, "oauth-protected-resource", &TokenTarget::AdminApi.path())
+}
+
+/// Where the document of a profile is.
 pub fn protected_resource_url(base: &str, profile: &ProfileName) -> String {
     well_known(base, "oauth-protected-resource", &format!("/mcp/{profile}"))
 }

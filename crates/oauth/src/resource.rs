@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use trunkline_model::{ApiKey, Caller, Clock, KeyOwner, Members, Principal, ProfileAuth, ProfileName};
+use trunkline_model::{
+    ApiKey, Caller, Clock, GrantId, KeyOwner, Members, Principal, ProfileAuth, ProfileName, TokenTarget, User,
+};
 use trunkline_storage::{Store, StoreError};
 use trunkline_web::Tasks;
 
@@ -19,6 +21,7 @@ pub use refused::Refused;
 
 use crate::keys;
 use crate::people::People;
+use crate::scope;
 use crate::tokens::{TokenFault, Tokens, Verified};
 use key_ring::KeyRing;
 
@@ -34,8 +37,7 @@ const WRITE_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Resource {
     keys: KeyRing,
     people: Arc<People>,
-    /// None where there is no authorization server: then no token is good.
-    tokens: Option<Arc<Tokens>>,
+    tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,10 +49,22 @@ pub struct Access<'a> {
     pub members: Option<&'a Members>,
 }
 
-impl From<ProfileAuth> for Access<'_> {
-    /// Everyone who can sign in.
-    fn from(auth: ProfileAuth) -> Self {
-        Self { auth, members: None }
+/// A user who administers by an access token.
+#[derive(Debug, Clone)]
+pub struct Administrator {
+    pub user: Arc<User>,
+    /// The client's id.
+    pub client: Arc<str>,
+    pub grant: GrantId,
+}
+
+impl From<TokenFault> for Refused {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::NotOurs => Self::TokenNotOurs,
+            TokenFault::Expired => Self::TokenExpired,
+            TokenFault::Revoked => Self::TokenRevoked,
+        }
     }
 }
 
@@ -62,24 +76,11 @@ impl Resource {
     pub async fn load(
         store: Arc<Store>,
         people: Arc<People>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Arc<Self>, StoreError> {
-        let keys = KeyRing::load(key_ring::stored(store), Arc::clone(&clock)).await?;
-        Ok(Arc::new(Self { keys, people, tokens: None, clock }))
-    }
-
-    /// Reads all keys, for a hub whose authorization server issues `tokens`.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub async fn load_with_tokens(
-        store: Arc<Store>,
-        people: Arc<People>,
         tokens: Arc<Tokens>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
         let keys = KeyRing::load(key_ring::stored(store), Arc::clone(&clock)).await?;
-        Ok(Arc::new(Self { keys, people, tokens: Some(tokens), clock }))
+        Ok(Arc::new(Self { keys, people, tokens, clock }))
     }
 
     /// Takes over changes of keys now: a command that made one waits for this.
@@ -88,9 +89,7 @@ impl Resource {
     /// [`StoreError`] when the keys cannot be read; those in memory stay.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         self.people.catch_up().await?;
-        if let Some(tokens) = &self.tokens {
-            tokens.catch_up().await?;
-        }
+        self.tokens.catch_up().await?;
         self.keys.catch_up().await
     }
 
@@ -111,9 +110,8 @@ impl Resource {
         &self,
         headers: &HeaderMap,
         profile: &ProfileName,
-        access: impl Into<Access<'_>>,
+        access: Access<'_>,
     ) -> Result<Caller, Refused> {
-        let access = access.into();
         let caller = match (credential::presented(headers)?, access.auth) {
             (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
                 let (principal, token) = self.token_bearer(presented.text, profile)?;
@@ -142,13 +140,8 @@ impl Resource {
         token: &str,
         profile: &ProfileName,
     ) -> Result<(Principal, Arc<Verified>), Refused> {
-        let tokens = self.tokens.as_ref().ok_or(Refused::TokenNotOurs)?;
-        let verified = tokens.verify_for_any(token).map_err(|fault| match fault {
-            TokenFault::NotOurs => Refused::TokenNotOurs,
-            TokenFault::Expired => Refused::TokenExpired,
-            TokenFault::Revoked => Refused::TokenRevoked,
-        })?;
-        if verified.profile != *profile {
+        let verified = self.tokens.verify_for_any(token).map_err(Refused::from)?;
+        if !verified.target.is_profile(profile) {
             return Err(Refused::TokenOfOtherProfile);
         }
         let user = self.people.enabled(verified.user).ok_or(Refused::TokenRevoked)?;
@@ -161,6 +154,24 @@ impl Resource {
         Ok((principal, verified))
     }
 
+    /// Who sends a request with these headers to the admin API by an access
+    /// token for it; none when there is no such credential at all.
+    ///
+    /// # Errors
+    /// [`Refused`]: there is one, and it is not good here. No key is.
+    pub fn administrator(&self, headers: &HeaderMap) -> Result<Option<Administrator>, Refused> {
+        let Some(presented) = credential::presented(headers)? else { return Ok(None) };
+        if !presented.may_be_token {
+            return Err(Refused::NotForAdminApi);
+        }
+        let verified = self.tokens.verify_for_any(presented.text).map_err(Refused::from)?;
+        if verified.target != TokenTarget::AdminApi || !scope::has(&verified.scope, scope::ADMIN) {
+            return Err(Refused::NotForAdminApi);
+        }
+        let user = self.people.enabled(verified.user).ok_or(Refused::TokenRevoked)?;
+        Ok(Some(Administrator { user, client: Arc::clone(&verified.client), grant: verified.grant }))
+    }
+
     /// Whether a caller's credential is still good, from memory: for streams
     /// that stay open after their request was let in.
     pub fn is_still_good(&self, caller: &Caller) -> bool {
@@ -171,8 +182,7 @@ impl Resource {
                 .by_id(*id)
                 .is_some_and(|key| key.is_live(self.clock.now()) && self.owner_is_enabled(&key)),
             Principal::User { id, grant, .. } => {
-                self.people.enabled(*id).is_some()
-                    && self.tokens.as_ref().is_some_and(|tokens| !tokens.is_revoked(*grant))
+                self.people.enabled(*id).is_some() && !self.tokens.is_revoked(*grant)
             }
             // Neither a browser nor the control socket calls tools.
             Principal::Person { .. } | Principal::Local => false,

@@ -24,31 +24,61 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_legal)
 }
 
-/// What a client gets that asks for `asked` in a profile with the scopes
-/// `own`: what is unknown there is left out (RFC 6749 section 3.3), and
-/// [`MCP`] is always there. The same scopes always give the same text.
-pub(crate) fn granted(asked: &str, own: &[Scope]) -> String {
-    let mut granted = vec![MCP];
-    let mut additional: Vec<&str> =
-        asked.split(' ').filter(|asked| own.iter().any(|scope| scope.name == *asked)).collect();
-    additional.sort_unstable();
-    additional.dedup();
-    granted.extend(additional);
-    if has(asked, OFFLINE_ACCESS) {
-        granted.push(OFFLINE_ACCESS);
+/// The scopes that tokens for one resource can have.
+#[derive(Debug, Clone)]
+pub(crate) struct Scopes {
+    /// What every token of the resource has.
+    base: &'static str,
+    own: Vec<Scope>,
+}
+
+impl Scopes {
+    /// Those of a profile with the scopes `own`.
+    pub(crate) fn of_profile(own: Vec<Scope>) -> Self {
+        Self { base: MCP, own }
     }
-    granted.join(" ")
-}
 
-/// What [`granted`] would give, if all of it is within `wide` (RFC 6749 section 6).
-pub(crate) fn narrowed(asked: &str, wide: &str, own: &[Scope]) -> Option<String> {
-    let narrowed = granted(asked, own);
-    is_within(&narrowed, wide).then_some(narrowed)
-}
+    /// Those of the admin API.
+    pub(crate) fn of_admin_api() -> Self {
+        Self { base: ADMIN, own: Vec::new() }
+    }
 
-/// All of `one` and all of `other`.
-pub(crate) fn union(one: &str, other: &str, own: &[Scope]) -> String {
-    granted(&format!("{one} {other}"), own)
+    /// What a client gets that asks for `asked`: what is unknown at the
+    /// resource is left out (RFC 6749 section 3.3), and what every token has
+    /// is there. The same scopes always give the same text.
+    pub(crate) fn granted(&self, asked: &str) -> String {
+        let mut granted = vec![self.base];
+        let mut additional: Vec<&str> =
+            asked.split(' ').filter(|asked| self.own.iter().any(|scope| scope.name == *asked)).collect();
+        additional.sort_unstable();
+        additional.dedup();
+        granted.extend(additional);
+        if has(asked, OFFLINE_ACCESS) {
+            granted.push(OFFLINE_ACCESS);
+        }
+        granted.join(" ")
+    }
+
+    /// What [`granted`](Self::granted) would give, if all of it is within
+    /// `wide` (RFC 6749 section 6).
+    pub(crate) fn narrowed(&self, asked: &str, wide: &str) -> Option<String> {
+        let narrowed = self.granted(asked);
+        is_within(&narrowed, wide).then_some(narrowed)
+    }
+
+    /// All of `one` and all of `other`.
+    pub(crate) fn union(&self, one: &str, other: &str) -> String {
+        self.granted(&format!("{one} {other}"))
+    }
+
+    /// The resource's own among `scopes`, with what they allow.
+    pub(crate) fn described(&self, scopes: &str) -> Vec<Scope> {
+        self.own.iter().filter(|scope| has(scopes, &scope.name)).cloned().collect()
+    }
+
+    pub(crate) fn own(&self) -> &[Scope] {
+        &self.own
+    }
 }
 
 /// Whether every scope of `narrow` is one of `wide`.
@@ -70,17 +100,22 @@ pub(crate) fn has(scopes: &str, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn own() -> Vec<Scope> {
-        ["deploy", "audit"].map(|name| Scope { name: name.to_owned(), description: None }).into()
+    fn profile() -> Scopes {
+        let own = ["deploy", "audit"].map(|name| Scope { name: name.to_owned(), description: None });
+        Scopes::of_profile(own.into())
     }
 
     #[test]
     fn unknown_scopes_are_left_out_and_one_is_always_there() {
-        assert_eq!(granted("", &own()), "mcp");
-        assert_eq!(granted("openid email admin", &own()), "mcp");
-        assert_eq!(granted("offline_access openid", &own()), "mcp offline_access");
-        assert_eq!(granted("offline_access deploy audit deploy", &own()), "mcp audit deploy offline_access");
-        assert_eq!(granted("deploy", &[]), "mcp", "it is another profile's");
+        assert_eq!(profile().granted(""), "mcp");
+        assert_eq!(profile().granted("openid email admin"), "mcp");
+        assert_eq!(profile().granted("offline_access openid"), "mcp offline_access");
+        assert_eq!(
+            profile().granted("offline_access deploy audit deploy"),
+            "mcp audit deploy offline_access"
+        );
+        assert_eq!(Scopes::of_profile(Vec::new()).granted("deploy"), "mcp", "it is another profile's");
+        assert_eq!(Scopes::of_admin_api().granted("mcp deploy"), "admin", "no profile is opened by it");
     }
 
     #[test]
@@ -88,9 +123,9 @@ mod tests {
         assert!(is_within("mcp", "mcp offline_access"));
         assert!(!is_within("mcp offline_access", "mcp"));
         assert!(!is_within("admin", "mcp"));
-        assert_eq!(narrowed("audit", "mcp audit deploy", &own()).as_deref(), Some("mcp audit"));
-        assert_eq!(narrowed("audit deploy", "mcp audit", &own()), None);
-        assert_eq!(union("mcp audit", "deploy", &own()), "mcp audit deploy");
+        assert_eq!(profile().narrowed("audit", "mcp audit deploy").as_deref(), Some("mcp audit"));
+        assert_eq!(profile().narrowed("audit deploy", "mcp audit"), None);
+        assert_eq!(profile().union("mcp audit", "deploy"), "mcp audit deploy");
     }
 
     #[test]

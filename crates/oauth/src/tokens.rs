@@ -1,5 +1,5 @@
 //! Access tokens of our authorization server: JWTs of RFC 9068, signed with
-//! Ed25519, good for ten minutes at one profile's endpoint.
+//! Ed25519, good for ten minutes at one resource.
 //!
 //! They are verified from memory: the public keys, and the grants that were
 //! revoked lately, follow the database within a second and stay as they are
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use thiserror::Error;
-use trunkline_model::{Clock, GrantId, ProfileName, Timestamp, UserId};
+use trunkline_model::{Clock, GrantId, Timestamp, TokenTarget, UserId};
 use trunkline_storage::{Store, StoreError, VaultError};
 use trunkline_web::Tasks;
 use url::Url;
@@ -42,7 +42,7 @@ pub struct Verified {
     pub user: UserId,
     pub client: Arc<str>,
     pub grant: GrantId,
-    pub profile: ProfileName,
+    pub target: TokenTarget,
     /// Scopes, with a space between.
     pub scope: String,
     pub issued_at: Timestamp,
@@ -57,7 +57,7 @@ pub struct Wanted<'a> {
     pub user: UserId,
     pub client: &'a str,
     pub grant: GrantId,
-    pub profile: &'a ProfileName,
+    pub target: &'a TokenTarget,
     pub scope: &'a str,
 }
 
@@ -154,9 +154,9 @@ impl Tokens {
         &self.issuer
     }
 
-    /// The endpoint of a profile, which is the audience of its tokens.
-    pub fn audience(&self, profile: &ProfileName) -> String {
-        format!("{}/mcp/{profile}", self.issuer)
+    /// The URL of a resource, which is the audience of its tokens.
+    pub fn audience(&self, target: &TokenTarget) -> String {
+        format!("{}{}", self.issuer, target.path())
     }
 
     /// The public keys, as the JWK set of RFC 7517 section 5.
@@ -172,20 +172,20 @@ impl Tokens {
         let now = self.clock.now();
         let mut id = [0; 16];
         rand::rng().fill_bytes(&mut id);
-        let claims = Claims::new(&self.issuer, &self.audience(wanted.profile), wanted, id, now);
+        let claims = Claims::new(&self.issuer, &self.audience(wanted.target), wanted, id, now);
         self.keys.get().sign(&claims, now, &self.store)
     }
 
-    /// What a token for the profile's endpoint says.
+    /// What a token for this resource says.
     ///
     /// # Errors
-    /// [`TokenFault`], also for a token of another profile.
-    pub fn verify(&self, token: &str, profile: &ProfileName) -> Result<Arc<Verified>, TokenFault> {
+    /// [`TokenFault`], also for a token of another one.
+    pub fn verify(&self, token: &str, target: &TokenTarget) -> Result<Arc<Verified>, TokenFault> {
         let verified = self.verify_for_any(token)?;
-        if verified.profile == *profile { Ok(verified) } else { Err(TokenFault::NotOurs) }
+        if verified.target == *target { Ok(verified) } else { Err(TokenFault::NotOurs) }
     }
 
-    /// What a token for any profile of this hub says.
+    /// What a token of this hub says, whichever of its resources it is for.
     ///
     /// # Errors
     /// [`TokenFault`].

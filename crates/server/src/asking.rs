@@ -47,7 +47,7 @@ impl Asking {
             Tokens::load(shared, time, public_url).await.context("the keys that sign access tokens")?;
         tokens.follow_changes(tasks);
         let (shared, time) = parts();
-        let resource = Resource::load_with_tokens(shared, Arc::clone(&people), Arc::clone(&tokens), time);
+        let resource = Resource::load(shared, Arc::clone(&people), Arc::clone(&tokens), time);
         let resource = resource.await.context("reading the API keys")?;
         resource.follow_changes(tasks);
         resource.write_uses(Arc::clone(store), tasks);

@@ -25,7 +25,7 @@ use std::path::Path as FilePath;
 use indexmap::IndexMap;
 use trunkline_model::{Endpoint, ProfileAuth, ProfileName, ProfileSpec, Secret, ServerName, ServerSpec};
 use trunkline_oauth::login::SignInSettings;
-use trunkline_web::OutboundPolicy;
+use trunkline_web::{OutboundPolicy, TrustedProxies};
 use url::Url;
 
 pub use duration::parse_duration;
@@ -50,6 +50,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Further values of `Origin` that are answered.
     pub allowed_origins: Vec<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
     /// The operator has said in words that profiles with `auth: none` may be reached from other machines.
     pub unauthenticated_network: bool,
     /// A PostgreSQL URL; none means SQLite in the data directory.
@@ -108,6 +110,7 @@ impl Default for Config {
             oauth_client: OauthClient::default(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             unauthenticated_network: false,
             database_url: None,
             secret_key: None,

@@ -14,11 +14,11 @@ use trunkline_model::{Action, Clock, Decision, ProfileAuth, Reason, SystemClock}
 use trunkline_oauth::Base;
 use trunkline_oauth::client::Pages;
 use trunkline_oauth::login::Forms;
-use trunkline_oauth::metadata::protected_resource;
+use trunkline_oauth::metadata::{admin_api, protected_resource};
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_profiles::{Guard, RefusedRequest};
 use trunkline_web::gate::GateRefusal;
-use trunkline_web::{Gate, Problem, ReadableByPages, RequestId};
+use trunkline_web::{Gate, Problem, ReadableByPages, RequestId, TrustedProxies};
 use url::Url;
 use uuid::Uuid;
 
@@ -46,6 +46,7 @@ pub(crate) fn router(
     admin: Admin,
     authorization: &Arc<AuthorizationServer>,
     gate: Gate,
+    proxies: &TrustedProxies,
 ) -> Router {
     let hub = &core.hub;
     let clock = Arc::clone(&admin.clock);
@@ -66,8 +67,9 @@ pub(crate) fn router(
         .merge(trunkline_oauth::client::routes(pages));
     let for_clients = Router::new()
         .route("/.well-known/oauth-protected-resource/mcp/{profile}", get(resource_metadata))
+        .route("/.well-known/oauth-protected-resource/api/v1", get(admin_api_metadata))
         .with_state(well_known)
-        .merge(recorder.clone().around(authorization.routes_for_clients()))
+        .merge(proxies.clone().around(recorder.clone().around(authorization.routes_for_clients())))
         .merge(trunkline_mcp_hub::router(Arc::clone(hub)))
         // Some clients are pages. Those of foreign origins do not come past the gate.
         .layer(ReadableByPages);
@@ -75,7 +77,8 @@ pub(crate) fn router(
         .route("/", get(async || GREETING))
         .merge(for_clients)
         .merge(trunkline_oauth::page::router())
-        .merge(recorder.around(who_is_asking))
+        // What is counted by address is counted by the client's.
+        .merge(proxies.clone().around(recorder.around(who_is_asking)))
         .merge(trunkline_console::router(admin, Door::Listener))
         .fallback(nothing_here);
     let probed = trunkline_web::front(probes(), gate.clone().for_any_host(), Arc::clone(&clock));
@@ -131,6 +134,11 @@ async fn resource_metadata(
         None => not_found("no profile with sign-in has that name"),
     };
     std::future::ready(answer).await
+}
+
+/// RFC 9728: where a client of the admin API gets its token.
+async fn admin_api_metadata(State(state): State<WellKnown>, headers: HeaderMap) -> Response {
+    std::future::ready(Json(admin_api(state.base.seen_in(&headers))).into_response()).await
 }
 
 async fn nothing_here() -> Response {

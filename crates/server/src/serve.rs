@@ -117,7 +117,8 @@ impl Running {
         let gate = gate.witnessed(router::record_refusal(Arc::clone(&core.guard)));
         let admin = core.admin(public_url.clone());
         let authorization = core.authorization_server(config, public_url.parse()?)?;
-        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate);
+        let proxies = &config.trusted_proxies;
+        let app = router::router(&core, &public_url.parse()?, admin.clone(), &authorization, gate, proxies);
         let (limits, stop) = (Limits::default(), core.tasks.stop_token());
         let listeners = vec![
             tokio::spawn(trunkline_web::serve(listener, app, limits.clone(), stop.clone())),
@@ -257,6 +258,7 @@ impl Core {
     /// What the admin API of the hub at `public_url` shows.
     pub(crate) fn admin(&self, public_url: String) -> Admin {
         Admin {
+            base: self.base.clone(),
             hub: Arc::clone(&self.hub),
             resource: Arc::clone(&self.resource),
             people: Arc::clone(&self.people),

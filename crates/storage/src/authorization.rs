@@ -36,7 +36,7 @@ pub(crate) const STATEMENTS: &[&[&str]] = &[
     used_assertions::STATEMENTS,
 ];
 
-use trunkline_model::{ProfileName, TokenHash};
+use trunkline_model::{TokenHash, TokenTarget};
 
 use crate::error::StoreError;
 
@@ -45,6 +45,7 @@ fn hash(what: &'static str, bytes: Vec<u8>) -> Result<TokenHash, StoreError> {
     Ok(TokenHash(bytes.try_into().map_err(wrong)?))
 }
 
-fn profile(what: &'static str, name: &str) -> Result<ProfileName, StoreError> {
-    ProfileName::new(name).map_err(|error| StoreError::Damaged { what, detail: error.to_string() })
+fn target(what: &'static str, name: &str) -> Result<TokenTarget, StoreError> {
+    let wrong = || StoreError::Damaged { what, detail: format!("{name:?} is no resource of the hub") };
+    TokenTarget::stored(name).ok_or_else(wrong)
 }

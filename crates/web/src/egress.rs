@@ -30,6 +30,7 @@ use url::Url;
 
 pub use address::is_public;
 pub use error::EgressError;
+pub(crate) use policy::Network;
 pub use policy::{OutboundPolicy, OutboundPolicyError};
 pub use response::Response;
 pub use target::Target;

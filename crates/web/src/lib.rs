@@ -8,6 +8,7 @@
 pub mod body;
 mod cors;
 pub mod egress;
+mod forwarded;
 pub mod front;
 pub mod gate;
 pub mod listen;
@@ -21,6 +22,7 @@ pub mod tasks;
 
 pub use cors::ReadableByPages;
 pub use egress::{Egress, EgressError, OutboundPolicy, OutboundPolicyError};
+pub use forwarded::{TrustedProxies, TrustedProxiesError};
 pub use front::front;
 pub use gate::Gate;
 pub use listen::{Limits, Peer, serve, serve_unix};

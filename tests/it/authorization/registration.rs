@@ -105,3 +105,24 @@ async fn what_is_decided_about_clients_counts_from_the_reload_on() -> Result<()>
     assert!(metadata.get("registration_endpoint").is_none(), "{metadata}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_each_client_has_its_own_share() -> Result<()> {
+    let stage =
+        Stage::with("trusted_proxies: [127.0.0.1]\nauthorization: { client_documents: false }\n").await?;
+    let client = json!({ "redirect_uris": ["https://app.example/cb"] }).to_string();
+    let register = async |from: &str| {
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", from)];
+        anyhow::Ok(stage.at("/oauth/register").post(client.clone(), &headers).await?.status.as_u16())
+    };
+    for _ in 0..60 {
+        // What stands before the proxy's own word is the client's, and is not believed.
+        assert_eq!(register("198.51.100.9, 203.0.113.7").await?, 201);
+    }
+    assert_eq!(register("198.51.100.10, 203.0.113.7").await?, 429);
+    assert_eq!(register("203.0.113.8").await?, 201, "somebody else");
+    let refused =
+        stage.at("/oauth/register").post(client.clone(), &[("content-type", "application/json")]).await?;
+    assert_eq!(refused.status.as_u16(), 201, "the proxy itself");
+    Ok(())
+}

@@ -69,7 +69,10 @@ async fn a_tool_is_opened_by_its_scope_alone_and_the_challenge_names_all_that_is
     let resource = stage.at(place).get(&[]).await?.json()?;
     assert_eq!(resource["scopes_supported"], serde_json::json!(["mcp"]));
     let server = stage.at("/.well-known/oauth-authorization-server").get(&[]).await?.json()?;
-    assert_eq!(server["scopes_supported"], serde_json::json!(["mcp", "offline_access", "loud", "sums"]));
+    assert_eq!(
+        server["scopes_supported"],
+        serde_json::json!(["mcp", "offline_access", "admin", "loud", "sums"])
+    );
 
     let client = stage.public_client().await?;
     let (first, granted) = stage.tokens_with(&client, "mcp").await?;

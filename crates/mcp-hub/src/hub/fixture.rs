@@ -11,7 +11,7 @@ use trunkline_model::{
     Principal, ProfileAuth, ProfileName, ProfileSpec, Selection, ServerAuth, ServerName, ServerSpec,
     Timestamp,
 };
-use trunkline_oauth::{People, Resource};
+use trunkline_oauth::{People, Resource, Tokens};
 use trunkline_profiles::{AuditLog, EffectiveProfile, Guard};
 use trunkline_storage::Store;
 use trunkline_web::{Egress, Tasks};
@@ -51,7 +51,9 @@ impl Bench {
             guard: Arc::new(Guard::new(audit, Arc::clone(&clock))),
             resource: {
                 let people = People::load(Arc::clone(&store), Arc::clone(&clock)).await.unwrap();
-                Resource::load(Arc::clone(&store), people, Arc::clone(&clock)).await.unwrap()
+                let url = "http://localhost:7400".parse().unwrap();
+                let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &url).await.unwrap();
+                Resource::load(Arc::clone(&store), people, tokens, Arc::clone(&clock)).await.unwrap()
             },
             session_sealer: store.vault().sealer("session").unwrap(),
             state_sealer: store.vault().sealer("state").unwrap(),

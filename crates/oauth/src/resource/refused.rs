@@ -45,6 +45,8 @@ pub enum Refused {
     TokenRevoked,
     #[error("This access token is for another profile. Sign in at the endpoint of this one.")]
     TokenOfOtherProfile,
+    #[error("Neither API keys nor tokens of profiles open the admin API. Get an access token for it.")]
+    NotForAdminApi,
     /// The key is not in memory and the database cannot be asked: it may be
     /// good. Trying again is safe and may help.
     #[error("This hub cannot check this API key now. Try again later.")]
@@ -65,7 +67,8 @@ impl Refused {
             | Self::TokenNotOurs
             | Self::TokenExpired
             | Self::TokenRevoked
-            | Self::TokenOfOtherProfile => StatusCode::UNAUTHORIZED,
+            | Self::TokenOfOtherProfile
+            | Self::NotForAdminApi => StatusCode::UNAUTHORIZED,
             // RFC 6750 section 3.1: signing in again would not help.
             Self::NotMember => StatusCode::FORBIDDEN,
             Self::Ambiguous => StatusCode::BAD_REQUEST,
@@ -76,7 +79,7 @@ impl Refused {
     /// What the audit trail says of it.
     pub fn reason(self) -> Reason {
         match self {
-            Self::OtherProfile | Self::TokenOfOtherProfile => Reason::OtherProfile,
+            Self::OtherProfile | Self::TokenOfOtherProfile | Self::NotForAdminApi => Reason::OtherProfile,
             Self::NotMember => Reason::NotMember,
             Self::Ambiguous => Reason::BadRequest,
             Self::Missing
@@ -98,6 +101,11 @@ impl Refused {
     /// 5.1). None where the credential is not known to be bad: a client would
     /// throw it away.
     pub fn challenge(self, resource_metadata: Option<&str>) -> Option<HeaderValue> {
+        self.challenge_for(resource_metadata, scope::MCP)
+    }
+
+    /// [`challenge`](Self::challenge) of a resource whose tokens have this scope.
+    pub fn challenge_for(self, resource_metadata: Option<&str>, scope: &str) -> Option<HeaderValue> {
         let error = match self {
             // RFC 6750 section 3.1: no error code for a request without a credential.
             Self::Missing | Self::NotSignedIn => None,
@@ -111,7 +119,8 @@ impl Refused {
             | Self::TokenNotOurs
             | Self::TokenExpired
             | Self::TokenRevoked
-            | Self::TokenOfOtherProfile => Some("invalid_token"),
+            | Self::TokenOfOtherProfile
+            | Self::NotForAdminApi => Some("invalid_token"),
             Self::NotMember | Self::Unavailable => return None,
         };
         let mut parameters = Vec::with_capacity(4);
@@ -119,7 +128,7 @@ impl Refused {
             Some(url) if is_quotable(url) => {
                 parameters.push(format!("resource_metadata=\"{url}\""));
                 // Without it clients ask for every scope that they find.
-                parameters.push(format!("scope=\"{}\"", scope::MCP));
+                parameters.push(format!("scope=\"{scope}\""));
             }
             // The scheme needs a parameter.
             _ => parameters.push("realm=\"trunkline\"".to_owned()),
@@ -140,7 +149,7 @@ pub(super) fn is_quotable(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Refused; 15] = [
+    const ALL: [Refused; 16] = [
         Refused::Missing,
         Refused::NotSignedIn,
         Refused::Ambiguous,
@@ -155,6 +164,7 @@ mod tests {
         Refused::TokenExpired,
         Refused::TokenRevoked,
         Refused::TokenOfOtherProfile,
+        Refused::NotForAdminApi,
         Refused::Unavailable,
     ];
 

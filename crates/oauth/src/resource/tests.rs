@@ -101,6 +101,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 struct Fixture {
+    _directory: TempDir,
     source: Arc<Scripted>,
     clock: ManualClock,
     resource: Resource,
@@ -111,16 +112,20 @@ async fn fixture(known: Vec<ApiKey>) -> Fixture {
     let clock = ManualClock::starting_at(NOW);
     let keys = KeyRing::load(Arc::clone(&source), Arc::new(clock.clone())).await.expect("loaded");
     let people = Arc::new(People::nobody(Arc::new(clock.clone())).await);
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open_in(directory.path(), Arc::new(clock.clone())).await.expect("opened");
+    let tokens = tokens(&store, &clock).await;
     Fixture {
+        _directory: directory,
         source,
-        resource: Resource { keys, people, tokens: None, clock: Arc::new(clock.clone()) },
+        resource: Resource { keys, people, tokens, clock: Arc::new(clock.clone()) },
         clock,
     }
 }
 
 impl Fixture {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
-        self.resource.authenticate(headers, &profile("a"), ProfileAuth::ApiKey).await
+        self.resource.authenticate(headers, &profile("a"), everyone(ProfileAuth::ApiKey)).await
     }
 
     fn asked(&self) -> usize {
@@ -180,7 +185,8 @@ async fn each_refusal_says_what_is_the_matter() {
     for (headers, refused) in cases {
         assert_eq!(fixture.authenticate(&headers).await, Err(refused), "{headers:?}");
     }
-    let elsewhere = fixture.resource.authenticate(&bearer(&good), &profile("b"), ProfileAuth::ApiKey).await;
+    let elsewhere =
+        fixture.resource.authenticate(&bearer(&good), &profile("b"), everyone(ProfileAuth::ApiKey)).await;
     assert_eq!(elsewhere, Err(Refused::OtherProfile));
 }
 
@@ -189,7 +195,7 @@ async fn without_auth_nobody_is_asked_and_a_wrong_key_is_still_refused() {
     let (good, known) = key(1);
     let fixture = fixture(vec![known]).await;
     let ask = async |headers: HeaderMap| {
-        fixture.resource.authenticate(&headers, &profile("a"), ProfileAuth::None).await
+        fixture.resource.authenticate(&headers, &profile("a"), everyone(ProfileAuth::None)).await
     };
     let anonymous = ask(HeaderMap::new()).await.expect("let in");
     assert_eq!(*anonymous.principal(), Principal::Anonymous);
@@ -255,7 +261,18 @@ async fn shared_store() -> (TempDir, Arc<Store>, Arc<Store>) {
 async fn resource(store: Arc<Store>, clock: Arc<ManualClock>) -> Arc<Resource> {
     let people =
         People::load(Arc::clone(&store), Arc::clone(&clock) as Arc<dyn Clock>).await.expect("loaded");
-    Resource::load(store, people, clock).await.expect("loaded")
+    let tokens = tokens(&store, &clock).await;
+    Resource::load(store, people, tokens, clock).await.expect("loaded")
+}
+
+async fn tokens(store: &Arc<Store>, clock: &ManualClock) -> Arc<Tokens> {
+    let url = "https://hub.example".parse().expect("a URL");
+    Tokens::load(Arc::clone(store), Arc::new(clock.clone()), &url).await.expect("loaded")
+}
+
+/// Whoever can sign in may use a profile.
+fn everyone(auth: ProfileAuth) -> Access<'static> {
+    Access { auth, members: None }
 }
 
 #[tokio::test]
@@ -267,7 +284,7 @@ async fn another_processs_new_key_works_at_once_and_its_revocation_within_a_seco
     theirs.keys().insert(&new).await.expect("inserted");
     let profile = profile("a");
     let headers = bearer(&secret);
-    let ask = async || resource.authenticate(&headers, &profile, ProfileAuth::Oauth).await;
+    let ask = async || resource.authenticate(&headers, &profile, everyone(ProfileAuth::Oauth)).await;
     assert!(ask().await.is_ok(), "looked up, since nobody follows changes yet");
 
     let tasks = Tasks::new();
@@ -293,7 +310,7 @@ async fn a_closed_database_lets_in_who_is_known_and_nobody_else() {
     let resource = resource(Arc::clone(&ours), clock).await;
     ours.close().await;
     let ask = async |secret: &Secret| {
-        resource.authenticate(&bearer(secret), &profile("a"), ProfileAuth::ApiKey).await
+        resource.authenticate(&bearer(secret), &profile("a"), everyone(ProfileAuth::ApiKey)).await
     };
     assert!(ask(&secret).await.is_ok());
     assert_eq!(ask(&key(2).0).await, Err(Refused::Unavailable));
@@ -338,7 +355,7 @@ proptest! {
         let outcome = runtime.block_on(async {
             let fixture = fixture(known.clone()).await;
             fixture.source.set_away(away);
-            fixture.resource.authenticate(&headers, &profile("a"), auth).await
+            fixture.resource.authenticate(&headers, &profile("a"), everyone(auth)).await
         });
         if let Ok(caller) = outcome {
             let sent: Vec<&[u8]> = headers.values().map(|value| {

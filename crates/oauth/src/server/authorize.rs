@@ -10,17 +10,17 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use trunkline_model::{ClientKind, ProfileName};
+use trunkline_model::ClientKind;
 use trunkline_storage::authorization::AuthorizationCode;
 use url::form_urlencoded;
 
 use super::AuthorizationServer;
-use super::pages::ConsentPage;
+use super::pages::{ConsentPage, administers_as};
 use super::{issue, redirect};
 use crate::keys::Form;
 use crate::login::SignedIn;
 use crate::page;
-use crate::scope::{self, Scope};
+use crate::scope;
 
 pub(super) use answer::Answer;
 pub(super) use error::{AuthorizeError, ErrorCode};
@@ -50,8 +50,8 @@ impl AuthorizationServer {
             return self.to_sign_in(&request, query);
         };
         let asked = &request.asked;
-        if !self.admits(signed_in.user.id, &asked.profile) {
-            let words = format!("{} is not a member of the profile {}.", signed_in.user.login, asked.profile);
+        if !self.admits(signed_in.user.id, &asked.target) {
+            let words = format!("{} is not a member of the profile {}.", signed_in.user.login, asked.target);
             return Err(AuthorizeError::shown(&request, ErrorCode::AccessDenied, words));
         }
         let allowed = if request.wants_consent { None } else { self.allowed(&signed_in, asked).await? };
@@ -96,7 +96,7 @@ impl AuthorizationServer {
         }
         let user = signed_in.user.id;
         let consents = self.store.consents();
-        Ok(consents.scope(user, &asked.client, &asked.registered_uri, &asked.profile).await?)
+        Ok(consents.scope(user, &asked.client, &asked.registered_uri, &asked.target).await?)
     }
 
     /// Asks for what is new. What was allowed before stays with it, so that a
@@ -108,12 +108,12 @@ impl AuthorizationServer {
         allowed: Option<&str>,
     ) -> Result<Response, AuthorizeError> {
         let client = &request.client;
-        let own = self.scopes_of(&request.asked.profile);
+        let known = self.scopes_of(&request.asked.target);
         let allowed = allowed.unwrap_or_default();
-        let scope = scope::union(&request.asked.scope, allowed, &own);
+        let scope = known.union(&request.asked.scope, allowed);
         let asked = &Asked { scope, ..request.asked.clone() };
         let transaction = self.carry("consent", signed_in.session, asked)?;
-        let described = self.described(&asked.profile, &asked.scope);
+        let described = known.described(&asked.scope);
         let (kept, scopes) = described.into_iter().partition(|scope| scope::has(allowed, &scope.name));
         let template = ConsentPage {
             client: client.name().to_owned(),
@@ -122,7 +122,8 @@ impl AuthorizationServer {
             is_verified: asked.client_kind == ClientKind::Registered,
             destination: redirect::destination(&asked.redirect_uri),
             is_local: redirect::kind(&asked.redirect_uri).is_none_or(redirect::Kind::is_local),
-            profile: asked.profile.to_string(),
+            resource: asked.target.to_string(),
+            administers_as: administers_as(&asked.target, signed_in),
             scopes,
             kept,
             user: signed_in.user.login.clone(),
@@ -131,13 +132,6 @@ impl AuthorizationServer {
         };
         let target = redirect::policy_source(&asked.redirect_uri);
         Ok(page::page_with_form_target(StatusCode::OK, &template, target.as_deref()))
-    }
-
-    /// What those of the scopes allow that are the profile's own.
-    pub(super) fn described(&self, profile: &ProfileName, scopes: &str) -> Vec<Scope> {
-        let mut own = self.scopes_of(profile);
-        own.retain(|scope| scope::has(scopes, &scope.name));
-        own
     }
 
     /// Sends the browser back to the client with a new code.
@@ -153,7 +147,7 @@ impl AuthorizationServer {
             grant: self.new_grant_id(),
             user: signed_in.user.id,
             client: asked.client.clone(),
-            profile: asked.profile.clone(),
+            target: asked.target.clone(),
             scope: asked.scope.clone(),
             redirect_uri: asked.redirect_uri.clone(),
             challenge: asked.challenge.clone(),

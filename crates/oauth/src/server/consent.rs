@@ -55,11 +55,11 @@ impl AuthorizationServer {
         if client.redirect(Some(&asked.redirect_uri)).is_none() {
             return Err(AuthorizeError::Redirect);
         }
-        if !self.admits(signed_in.user.id, &asked.profile) {
+        if !self.admits(signed_in.user.id, &asked.target) {
             return Err(AuthorizeError::Shown {
                 to: asked.answer(),
                 code: ErrorCode::AccessDenied,
-                words: format!("{} is not a member of the profile {}.", signed_in.user.login, asked.profile),
+                words: format!("{} is not a member of the profile {}.", signed_in.user.login, asked.target),
             });
         }
         if client.stored.kind == ClientKind::Document {
@@ -70,12 +70,12 @@ impl AuthorizationServer {
             user: signed_in.user.id,
             client: asked.client.clone(),
             redirect_uri: asked.registered_uri.clone(),
-            profile: asked.profile.clone(),
+            target: asked.target.clone(),
             scope: asked.scope.clone(),
             given_at: self.clock.now(),
         };
         self.store.consents().remember(&consent).await?;
-        tracing::info!(user = signed_in.user.login, client = asked.client, profile = %asked.profile, "a user allowed an OAuth client");
+        tracing::info!(user = signed_in.user.login, client = asked.client, resource = %asked.target, "a user allowed an OAuth client");
         self.answer_with_code(signed_in, asked, issuer).await
     }
 }

@@ -49,7 +49,7 @@ impl AuthorizationServer {
                 && grant.is_live(now)
                 && found.used_at.is_none()
                 && now < found.expires_at
-                && self.admits(grant.user, &grant.profile);
+                && self.admits(grant.user, &grant.target);
             return Ok(is_good.then(|| {
                 json!({
                     "active": true, "client_id": grant.client, "sub": grant.user.to_string(),
@@ -59,12 +59,12 @@ impl AuthorizationServer {
             }));
         }
         let Ok(verified) = self.tokens.verify_for_any(token) else { return Ok(None) };
-        if *verified.client != *client.id() || !self.admits(verified.user, &verified.profile) {
+        if *verified.client != *client.id() || !self.admits(verified.user, &verified.target) {
             return Ok(None);
         }
         Ok(Some(json!({
             "active": true, "client_id": verified.client.as_ref(), "sub": verified.user.to_string(),
-            "scope": verified.scope, "iss": self.tokens.issuer(), "aud": self.tokens.audience(&verified.profile),
+            "scope": verified.scope, "iss": self.tokens.issuer(), "aud": self.tokens.audience(&verified.target),
             "exp": seconds(verified.expires_at), "iat": seconds(verified.issued_at), "jti": verified.id,
             "token_type": "Bearer",
         })))

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use serde::Serialize;
-use trunkline_model::{Grant, GrantFlow, GrantId, ProfileName, Secret, TokenHash, UserId};
+use trunkline_model::{Grant, GrantFlow, GrantId, Secret, TokenHash, TokenTarget, UserId};
 use trunkline_storage::authorization::RefreshToken;
 
 use super::AuthorizationServer;
 use super::client::Client;
 use crate::keys::Form;
-use crate::scope::{self, Scope};
+use crate::scope::{self, Scopes};
 use crate::tokens::{self, SigningError, Wanted};
 
 /// How long a grant lives, however often it is used.
@@ -37,7 +37,7 @@ pub(super) struct Granting<'a> {
     pub(super) id: GrantId,
     pub(super) user: UserId,
     pub(super) client: &'a str,
-    pub(super) profile: &'a ProfileName,
+    pub(super) target: &'a TokenTarget,
     pub(super) scope: &'a str,
     pub(super) flow: GrantFlow,
     /// It lives on in refresh tokens, or is used again.
@@ -64,7 +64,7 @@ impl AuthorizationServer {
             id: granting.id,
             user: granting.user,
             client: granting.client.to_owned(),
-            profile: granting.profile.clone(),
+            target: granting.target.clone(),
             scope: granting.scope.to_owned(),
             flow: granting.flow,
             created_at: now,
@@ -94,20 +94,20 @@ impl AuthorizationServer {
         (minted.key, stored)
     }
 
-    /// An access token of `grant` for its profile, in an answer.
+    /// An access token of `grant` for its resource, in an answer.
     pub(super) fn issued(&self, grant: &Grant, refresh: Option<&Secret>) -> Result<Issued, SigningError> {
-        self.issued_for(grant, &grant.profile, &grant.scope, refresh)
+        self.issued_for(grant, &grant.target, &grant.scope, refresh)
     }
 
-    /// An access token of `grant` for another profile or less scope.
+    /// An access token of `grant` for another resource or less scope.
     pub(super) fn issued_for(
         &self,
         grant: &Grant,
-        profile: &ProfileName,
+        target: &TokenTarget,
         scope: &str,
         refresh: Option<&Secret>,
     ) -> Result<Issued, SigningError> {
-        let wanted = Wanted { user: grant.user, client: &grant.client, grant: grant.id, profile, scope };
+        let wanted = Wanted { user: grant.user, client: &grant.client, grant: grant.id, target, scope };
         Ok(Issued {
             access_token: self.tokens.issue(&wanted)?,
             token_type: "Bearer",
@@ -118,15 +118,27 @@ impl AuthorizationServer {
         })
     }
 
-    /// The scopes that the profile has of its own now.
-    pub(super) fn scopes_of(&self, profile: &ProfileName) -> Vec<Scope> {
-        self.profiles.find(profile.as_str()).map(|access| access.scopes).unwrap_or_default()
+    /// The scopes that tokens for the resource can have now.
+    pub(super) fn scopes_of(&self, target: &TokenTarget) -> Scopes {
+        match target {
+            TokenTarget::Profile(name) => {
+                let access = self.profiles.find(name.as_str());
+                Scopes::of_profile(access.map(|access| access.scopes).unwrap_or_default())
+            }
+            TokenTarget::AdminApi => Scopes::of_admin_api(),
+        }
     }
 
-    /// Whether the user may use the profile now.
-    pub(super) fn admits(&self, user: UserId, profile: &ProfileName) -> bool {
-        let access = self.profiles.find(profile.as_str());
-        access.is_some_and(|access| self.people.admits(access.members.as_ref(), user))
+    /// Whether the user may use the resource now. What of the admin API is
+    /// open to them is for it to say, with each request.
+    pub(super) fn admits(&self, user: UserId, target: &TokenTarget) -> bool {
+        match target {
+            TokenTarget::Profile(name) => {
+                let access = self.profiles.find(name.as_str());
+                access.is_some_and(|access| self.people.admits(access.members.as_ref(), user))
+            }
+            TokenTarget::AdminApi => self.people.enabled(user).is_some(),
+        }
     }
 }
 

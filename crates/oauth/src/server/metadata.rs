@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
+use trunkline_model::TokenTarget;
 use url::Url;
 
 use super::AuthorizationServer;
@@ -103,9 +104,12 @@ impl AuthorizationServer {
     /// all they find are told of less in the resource's own metadata.
     fn all_scopes(&self) -> Vec<String> {
         let profiles = self.profiles.all();
-        let own = profiles.iter().flat_map(|profile| self.scopes_of(profile)).map(|scope| scope.name);
-        let own: BTreeSet<String> = own.collect();
-        [scope::MCP, scope::OFFLINE_ACCESS].map(ToOwned::to_owned).into_iter().chain(own).collect()
+        let profiles = profiles.into_iter().map(TokenTarget::Profile);
+        let own: BTreeSet<String> = profiles
+            .flat_map(|profile| self.scopes_of(&profile).own().to_vec())
+            .map(|scope| scope.name)
+            .collect();
+        scope::OURS.map(ToOwned::to_owned).into_iter().chain(own).collect()
     }
 }
 

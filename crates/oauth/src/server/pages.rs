@@ -2,7 +2,9 @@
 //! that they work under any path that a reverse proxy puts in front.
 
 use askama::Template;
+use trunkline_model::TokenTarget;
 
+use crate::login::SignedIn;
 use crate::scope::Scope;
 
 /// Asks a user whether a client may act for them.
@@ -18,7 +20,10 @@ pub(super) struct ConsentPage {
     pub(super) destination: String,
     /// Any program on the user's machine could be there.
     pub(super) is_local: bool,
-    pub(super) profile: String,
+    /// The profile, or what else the tokens open.
+    pub(super) resource: String,
+    /// The user's role, where it is the admin API.
+    pub(super) administers_as: Option<&'static str>,
     /// Scopes of the profile that are asked for.
     pub(super) scopes: Vec<Scope>,
     /// Those that the user has allowed this client before.
@@ -45,8 +50,16 @@ pub(super) struct DeviceConsentPage {
     pub(super) client: String,
     pub(super) is_verified: bool,
     pub(super) code: String,
-    pub(super) profile: String,
+    /// The profile, or what else the tokens open.
+    pub(super) resource: String,
+    /// The user's role, where it is the admin API.
+    pub(super) administers_as: Option<&'static str>,
     pub(super) scopes: Vec<Scope>,
     pub(super) user: String,
     pub(super) transaction: String,
+}
+
+/// The role with which tokens for `target` would administer the hub, if they would.
+pub(super) fn administers_as(target: &TokenTarget, signed_in: &SignedIn) -> Option<&'static str> {
+    (*target == TokenTarget::AdminApi).then(|| signed_in.user.role.as_str())
 }

@@ -1,28 +1,32 @@
-//! `resource` (RFC 8707): the one profile that a token is wanted for.
+//! `resource` (RFC 8707): what a token is wanted for.
 
-use trunkline_model::ProfileName;
+use trunkline_model::{ClientKind, TokenTarget};
 
-use super::{AuthorizationServer, ProfileAccess};
+use super::AuthorizationServer;
+use super::client::Client;
 
 impl AuthorizationServer {
-    /// The profile whose endpoint `resource` is, letter by letter. Without
-    /// one, the only profile that there is; with several it cannot be told.
-    pub(super) fn profile_of(&self, resource: Option<&str>) -> Option<ProfileAccess> {
-        match resource {
-            Some(resource) => {
-                let name = self.base.path_of(resource)?.strip_prefix("/mcp/")?;
-                self.profiles.find(name)
-            }
+    /// What `resource` is, letter by letter, if the client may have tokens
+    /// for it. Without one, the only profile that there is; with several it
+    /// cannot be told.
+    pub(super) fn target_of(&self, resource: Option<&str>, client: &Client) -> Option<TokenTarget> {
+        let target = match resource {
+            Some(resource) => TokenTarget::at(self.base.path_of(resource)?)?,
             None => match self.profiles.all().as_slice() {
-                [only] => self.profiles.find(only.as_str()),
-                _ => None,
+                [only] => TokenTarget::Profile(only.clone()),
+                _ => return None,
             },
-        }
+        };
+        let is_open = match &target {
+            TokenTarget::Profile(name) => self.profiles.find(name.as_str()).is_some(),
+            // What a stranger registered never comes to administer the hub, whoever is talked into it.
+            TokenTarget::AdminApi => client.stored.kind == ClientKind::Registered,
+        };
+        is_open.then_some(target)
     }
 
-    /// Whether `resource` is the endpoint of this profile.
-    pub(super) fn is_endpoint(&self, resource: &str, profile: &ProfileName) -> bool {
-        let name = self.base.path_of(resource).and_then(|path| path.strip_prefix("/mcp/"));
-        name == Some(profile.as_str())
+    /// Whether `resource` is this one.
+    pub(super) fn is_resource(&self, resource: &str, target: &TokenTarget) -> bool {
+        self.base.path_of(resource).is_some_and(|path| path == target.path())
     }
 }

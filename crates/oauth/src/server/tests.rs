@@ -12,7 +12,9 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use trunkline_model::{Clock, ManualClock, ProfileName, Role, Timestamp, User, UserId, UserKind};
+use trunkline_model::{
+    Clock, ManualClock, OauthClient, ProfileName, Role, Timestamp, TokenTarget, User, UserId, UserKind,
+};
 use trunkline_storage::Store;
 use trunkline_storage::authorization::AuthorizationCode;
 use trunkline_web::{Outbound, OutboundPolicy, Tasks};
@@ -178,6 +180,11 @@ impl Fixture {
 
     /// Tokens of a new grant of the public client `desk`, by a code.
     async fn redeem_code(&self) -> (u16, Value) {
+        self.redeem_code_after(Duration::ZERO).await
+    }
+
+    /// The same, by a code that was made so long ago.
+    async fn redeem_code_after(&self, age: Duration) -> (u16, Value) {
         let wanted = NewClient {
             id: "desk".to_owned(),
             redirect_uris: vec!["http://localhost/cb".to_owned()],
@@ -191,7 +198,7 @@ impl Fixture {
             grant: self.server.new_grant_id(),
             user: ann().id,
             client: "desk".to_owned(),
-            profile: ProfileName::new("a").expect("a name"),
+            target: TokenTarget::Profile(ProfileName::new("a").expect("a name")),
             scope: "mcp".to_owned(),
             redirect_uri: "http://localhost:1/cb".to_owned(),
             challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
@@ -199,6 +206,7 @@ impl Fixture {
             used_at: None,
         };
         self.server.store.codes().insert(&code).await.expect("inserted");
+        self.clock.advance(age);
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let code = minted.key.expose();
         let fields = [("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)];
@@ -220,7 +228,7 @@ async fn an_assertion_of_a_trusted_provider_is_a_token_of_its_user_once() {
     assert_eq!(status, 200, "{body}");
     let token = body["access_token"].as_str().expect("a token");
     let profile = ProfileName::new("a").expect("a name");
-    let verified = fixture.server.tokens.verify(token, &profile).expect("good");
+    let verified = fixture.server.tokens.verify(token, &TokenTarget::Profile(profile)).expect("good");
     assert_eq!((verified.user, verified.client.as_ref()), (ann().id, "app"));
     assert!(body.get("refresh_token").is_none());
     let (status, body) = fixture.present(&assertion).await;
@@ -281,6 +289,93 @@ async fn an_assertion_with_another_header_or_key_is_refused() {
     }
     fixture.clock.advance(Duration::from_secs(400));
     assert_eq!(fixture.present(&good).await.0, 400, "too late");
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_a_minute() {
+    assert_eq!(fixture().await.redeem_code_after(Duration::from_secs(59)).await.0, 200);
+    let (status, body) = fixture().await.redeem_code_after(Duration::from_mins(1)).await;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_grant")));
+}
+
+impl Fixture {
+    /// The answer to a client that proves itself with its key (RFC 7523 section 2.2).
+    async fn prove(&self, header: &Value, claims: &Value) -> (u16, Value) {
+        let assertion = self.sign(header, claims);
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion.as_str()),
+        ];
+        self.post("/oauth/token", "keyed", &fields).await
+    }
+
+    /// A client whose only credential is this fixture's key.
+    async fn insert_keyed_client(&self) {
+        let key = json!({
+            "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.key.public_key()), "kid": "k",
+        });
+        let metadata = json!({
+            "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key] },
+        });
+        let wanted = NewClient {
+            id: "keyed".to_owned(),
+            confidential: true,
+            service_user: Some(ann().id),
+            ..NewClient::default()
+        };
+        let (client, _) = create_client(wanted, &mut StdRng::seed_from_u64(4), NOW).expect("a client");
+        let client = OauthClient { metadata: metadata.to_string(), secret_hash: None, ..client };
+        self.server.store.clients().insert(&client).await.expect("inserted");
+    }
+}
+
+#[tokio::test]
+async fn a_client_proves_itself_with_its_own_key_once_for_each_assertion() {
+    let fixture = fixture().await;
+    fixture.insert_keyed_client().await;
+    let header = json!({ "alg": "EdDSA", "kid": "k" });
+    let claims = |change: (&str, Value)| {
+        let mut claims = json!({
+            "iss": "keyed", "sub": "keyed", "aud": HUB, "jti": "j1", "iat": SECONDS, "exp": SECONDS + 60,
+        });
+        claims[change.0] = change.1;
+        claims
+    };
+    let good = claims(("jti", json!("j1")));
+    assert_eq!(fixture.prove(&header, &good).await.0, 200);
+    assert_eq!(fixture.prove(&header, &good).await.0, 401, "used once");
+    let at_endpoint = claims(("aud", json!(format!("{HUB}/oauth/token"))));
+    assert_eq!(fixture.prove(&header, &at_endpoint).await.0, 401, "the same id");
+    for (name, value) in [
+        ("aud", json!("https://other.example")),
+        ("aud", json!([HUB, "https://other.example"])),
+        ("aud", json!(format!("{HUB}/oauth/tokens"))),
+        ("iss", json!("app")),
+        ("sub", json!("app")),
+        ("exp", json!(SECONDS - 120)),
+        ("exp", json!(SECONDS + 3_600)),
+    ] {
+        let mut wrong = claims((name, value.clone()));
+        wrong["jti"] = json!(format!("{name}{value}"));
+        let (status, body) = fixture.prove(&header, &wrong).await;
+        assert_eq!((status, &body["error"]), (401, &json!("invalid_client")), "{name}: {value}");
+    }
+    let fresh = |id: &str| claims(("jti", json!(id)));
+    for header in [
+        json!({ "alg": "none" }),
+        json!({ "alg": "HS256", "kid": "k" }),
+        json!({ "alg": "EdDSA", "kid": "another" }),
+        json!({ "alg": "EdDSA", "kid": "k", "jku": "https://evil.example" }),
+    ] {
+        assert_eq!(fixture.prove(&header, &fresh(&header.to_string())).await.0, 401, "{header}");
+    }
+    let fields = [("grant_type", "client_credentials"), ("client_secret", "x")];
+    assert_eq!(fixture.post("/oauth/token", "keyed", &fields).await.0, 401, "a secret proves nothing");
+    let fields = [("grant_type", "client_credentials")];
+    assert_eq!(fixture.post("/oauth/token", "keyed", &fields).await.0, 401);
+    assert_eq!(fixture.prove(&header, &fresh("j2")).await.0, 200);
 }
 
 #[tokio::test]

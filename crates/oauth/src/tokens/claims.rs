@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use trunkline_model::{ProfileName, Timestamp};
+use trunkline_model::{Timestamp, TokenTarget};
 
 use super::{LIFETIME, Verified, Wanted};
 
@@ -49,14 +49,13 @@ impl Claims {
     }
 
     /// What they say; none unless the issuer is ours and the audience is a
-    /// profile's endpoint of ours, letter by letter.
+    /// resource of ours, letter by letter.
     pub(super) fn verified(self, issuer: &str) -> Option<Verified> {
         if self.iss != issuer {
             return None;
         }
-        let profile = self.aud.strip_prefix(issuer)?.strip_prefix("/mcp/")?;
         Some(Verified {
-            profile: ProfileName::new(profile).ok()?,
+            target: TokenTarget::at(self.aud.strip_prefix(issuer)?)?,
             user: self.sub.parse().ok()?,
             grant: self.sid.parse().ok()?,
             client: self.client_id.into(),

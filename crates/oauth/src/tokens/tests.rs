@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use trunkline_model::{Grant, GrantFlow, ManualClock};
+use trunkline_model::{Grant, GrantFlow, ManualClock, ProfileName};
 
 use super::*;
 
@@ -20,8 +20,8 @@ struct Fixture {
     clock: ManualClock,
 }
 
-fn profile(name: &str) -> ProfileName {
-    ProfileName::new(name).expect("a name")
+fn target(name: &str) -> TokenTarget {
+    TokenTarget::Profile(ProfileName::new(name).expect("a name"))
 }
 
 fn grant_id() -> GrantId {
@@ -44,14 +44,14 @@ impl Fixture {
             user: UserId::new([2; 10], NOW),
             client: "client",
             grant: grant_id(),
-            profile: &profile("a"),
+            target: &target("a"),
             scope: "mcp",
         };
         self.tokens.issue(&wanted).expect("issued")
     }
 
     fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenFault> {
-        self.tokens.verify(token, &profile("a"))
+        self.tokens.verify(token, &target("a"))
     }
 
     fn kid(&self) -> String {
@@ -233,7 +233,7 @@ async fn another_processs_revocation_is_seen_and_outlives_the_database() {
         id: grant_id(),
         user: UserId::new([2; 10], NOW),
         client: "client".to_owned(),
-        profile: profile("a"),
+        target: target("a"),
         scope: "mcp".to_owned(),
         flow: GrantFlow::AuthorizationCode,
         created_at: NOW,

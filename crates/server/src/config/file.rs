@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) allowed_hosts: Vec<String>,
     /// Further web origins, such as `https://app.example.org`, whose pages may send requests.
     pub(super) allowed_origins: Vec<String>,
+    /// Addresses and networks of reverse proxies, such as `10.1.0.0/16`, whose `X-Forwarded-For` says who the client is.
+    pub(super) trusted_proxies: Vec<String>,
     /// `allowed` lets profiles with `auth: none` be served on an address that other machines can reach.
     pub(super) unauthenticated_network: Option<UnauthenticatedNetwork>,
     /// Where state is kept. Default: SQLite in the data directory.

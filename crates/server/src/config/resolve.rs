@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use trunkline_web::OutboundPolicy;
+use trunkline_web::{OutboundPolicy, TrustedProxies};
 use url::Url;
 
 pub(crate) use self::http::is_local;
@@ -60,6 +60,7 @@ pub(super) fn resolve(
         public_url: resolver.public_url(file.public_url.as_deref(), &root.key("public_url")),
         allowed_hosts: resolver.hosts(&file.allowed_hosts, &root.key("allowed_hosts")),
         allowed_origins: resolver.origins(&file.allowed_origins, &root.key("allowed_origins")),
+        trusted_proxies: resolver.proxies(&file.trusted_proxies, &root.key("trusted_proxies")),
         unauthenticated_network: matches!(
             file.unauthenticated_network,
             Some(UnauthenticatedNetwork::Allowed)
@@ -158,6 +159,15 @@ impl Resolver<'_> {
             }
         }
         origins.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect()
+    }
+
+    fn proxies(&mut self, entries: &[String], path: &Path) -> TrustedProxies {
+        for (index, entry) in entries.iter().enumerate() {
+            if let Err(fault) = TrustedProxies::new([entry.as_str()]) {
+                self.refuse(&path.index(index), fault.to_string(), None);
+            }
+        }
+        TrustedProxies::new(entries.iter().map(String::as_str)).unwrap_or_default()
     }
 
     fn outbound(&mut self, allow: &[String], path: &Path) -> OutboundPolicy {

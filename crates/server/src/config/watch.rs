@@ -136,6 +136,7 @@ fn needs_restart(started: &Config, now: &Config) -> Vec<&'static str> {
         ("public_url", started.public_url != now.public_url),
         ("allowed_hosts", started.allowed_hosts != now.allowed_hosts),
         ("allowed_origins", started.allowed_origins != now.allowed_origins),
+        ("trusted_proxies", started.trusted_proxies != now.trusted_proxies),
         ("limits", started.limits != now.limits),
         ("oauth_client", started.oauth_client != now.oauth_client),
     ];

@@ -1,10 +1,10 @@
 //! Authorization codes: each is good once, for a minute.
 
-use trunkline_model::{Grant, GrantId, ProfileName, Timestamp, TokenHash, UserId};
+use trunkline_model::{Grant, GrantId, Timestamp, TokenHash, TokenTarget, UserId};
 use uuid::Uuid;
 
 use super::refresh::{self, RefreshToken};
-use super::{grants, profile};
+use super::{grants, target};
 use crate::database::{Database, reading, within};
 use crate::error::StoreError;
 
@@ -26,7 +26,7 @@ pub struct AuthorizationCode {
     pub grant: GrantId,
     pub user: UserId,
     pub client: String,
-    pub profile: ProfileName,
+    pub target: TokenTarget,
     pub scope: String,
     /// As it stood in the authorization request.
     pub redirect_uri: String,
@@ -60,7 +60,7 @@ impl<'a> Codes<'a> {
                 .bind(code.grant.as_uuid())
                 .bind(code.user.as_uuid())
                 .bind(&code.client)
-                .bind(code.profile.as_str())
+                .bind(code.target.as_str())
                 .bind(&code.scope)
                 .bind(&code.redirect_uri)
                 .bind(&code.challenge)
@@ -119,13 +119,13 @@ impl<'a> Codes<'a> {
 }
 
 fn code(hash: TokenHash, row: Row) -> Result<AuthorizationCode, StoreError> {
-    let (grant, user, client, profile_name, scope, redirect_uri, challenge, expires, used) = row;
+    let (grant, user, client, target_name, scope, redirect_uri, challenge, expires, used) = row;
     Ok(AuthorizationCode {
         hash,
         grant: GrantId::from_uuid(grant),
         user: UserId::from_uuid(user),
         client,
-        profile: profile("an authorization code", &profile_name)?,
+        target: target("an authorization code", &target_name)?,
         scope,
         redirect_uri,
         challenge,

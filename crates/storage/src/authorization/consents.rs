@@ -1,6 +1,6 @@
 //! What a user has allowed a client, so that the same question is not asked again.
 
-use trunkline_model::{ProfileName, Timestamp, UserId};
+use trunkline_model::{Timestamp, TokenTarget, UserId};
 
 use crate::database::{Database, reading, within};
 use crate::error::StoreError;
@@ -21,7 +21,7 @@ pub struct Consent {
     pub client: String,
     /// The registered form, so that a loopback port makes no difference.
     pub redirect_uri: String,
-    pub profile: ProfileName,
+    pub target: TokenTarget,
     pub scope: String,
     pub given_at: Timestamp,
 }
@@ -49,7 +49,7 @@ impl<'a> Consents<'a> {
                 .bind(consent.user.as_uuid())
                 .bind(&consent.client)
                 .bind(&consent.redirect_uri)
-                .bind(consent.profile.as_str())
+                .bind(consent.target.as_str())
                 .bind(&consent.scope)
                 .bind(consent.given_at.as_micros())
                 .execute(connection)
@@ -68,14 +68,14 @@ impl<'a> Consents<'a> {
         user: UserId,
         client: &str,
         redirect_uri: &str,
-        profile: &ProfileName,
+        target: &TokenTarget,
     ) -> Result<Option<String>, StoreError> {
         reading!(self.database, pool => {
             sqlx::query_scalar(FIND)
                 .bind(user.as_uuid())
                 .bind(client)
                 .bind(redirect_uri)
-                .bind(profile.as_str())
+                .bind(target.as_str())
                 .fetch_optional(pool)
                 .await
         })
@@ -86,14 +86,14 @@ impl<'a> Consents<'a> {
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn forget(self, user: UserId, client: &str, profile: &ProfileName) -> Result<(), StoreError> {
+    pub async fn forget(self, user: UserId, client: &str, target: &TokenTarget) -> Result<(), StoreError> {
         let on = || StoreError::on("forget a consent");
         let mut work = self.database.begin().await.map_err(on())?;
         within!(&mut work, connection => {
             sqlx::query(FORGET)
                 .bind(user.as_uuid())
                 .bind(client)
-                .bind(profile.as_str())
+                .bind(target.as_str())
                 .execute(connection)
                 .await
                 .map_err(on())?;

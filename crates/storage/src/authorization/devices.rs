@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use trunkline_model::{Grant, GrantId, ProfileName, Timestamp, TokenHash, UserId};
+use trunkline_model::{Grant, GrantId, Timestamp, TokenHash, TokenTarget, UserId};
 use uuid::Uuid;
 
 use super::refresh::{self, RefreshToken};
-use super::{grants, profile};
+use super::{grants, target};
 use crate::database::{Database, reading, within};
 use crate::error::StoreError;
 
@@ -46,7 +46,7 @@ pub struct Device {
     /// The grant that it makes.
     pub grant: GrantId,
     pub client: String,
-    pub profile: ProfileName,
+    pub target: TokenTarget,
     pub scope: String,
     pub state: DeviceState,
     pub expires_at: Timestamp,
@@ -84,7 +84,7 @@ impl<'a> Devices<'a> {
                 .bind(device.user_code_hash.0.as_slice())
                 .bind(device.grant.as_uuid())
                 .bind(&device.client)
-                .bind(device.profile.as_str())
+                .bind(device.target.as_str())
                 .bind(&device.scope)
                 .bind(device.expires_at.as_micros())
                 .execute(connection)
@@ -210,7 +210,7 @@ impl<'a> Devices<'a> {
 
 fn device(row: Row, hashes: impl FnOnce(TokenHash) -> (TokenHash, TokenHash)) -> Result<Device, StoreError> {
     const WHAT: &str = "a device";
-    let (other_hash, grant, client, profile_name, scope, state, user, expires, polled) = row;
+    let (other_hash, grant, client, target_name, scope, state, user, expires, polled) = row;
     let (hash, user_code_hash) = hashes(super::hash(WHAT, other_hash)?);
     let state = match (state.as_str(), user) {
         ("pending", _) => DeviceState::Pending,
@@ -226,7 +226,7 @@ fn device(row: Row, hashes: impl FnOnce(TokenHash) -> (TokenHash, TokenHash)) ->
         user_code_hash,
         grant: GrantId::from_uuid(grant),
         client,
-        profile: profile(WHAT, &profile_name)?,
+        target: target(WHAT, &target_name)?,
         scope,
         state,
         expires_at: Timestamp::from_micros(expires),

@@ -1,9 +1,9 @@
 //! What users granted clients.
 
-use trunkline_model::{Grant, GrantFlow, GrantId, ProfileName, Timestamp, UserId};
+use trunkline_model::{Grant, GrantFlow, GrantId, Timestamp, TokenTarget, UserId};
 use uuid::Uuid;
 
-use super::profile;
+use super::target;
 use crate::changes::{Topic, Watcher};
 use crate::database::{Database, Work, reading, within};
 use crate::error::StoreError;
@@ -73,7 +73,7 @@ impl<'a> Grants<'a> {
         self,
         user: UserId,
         client: &str,
-        profile: &ProfileName,
+        target: &TokenTarget,
         (flow, scope): (GrantFlow, &str),
         now: Timestamp,
     ) -> Result<Option<Grant>, StoreError> {
@@ -81,7 +81,7 @@ impl<'a> Grants<'a> {
             sqlx::query_as(STANDING)
                 .bind(user.as_uuid())
                 .bind(client)
-                .bind(profile.as_str())
+                .bind(target.as_str())
                 .bind(flow.as_str())
                 .bind(scope)
                 .bind(now.as_micros())
@@ -172,7 +172,7 @@ pub(super) async fn insert(work: &mut Work, grant: &Grant) -> Result<(), sqlx::E
             .bind(grant.id.as_uuid())
             .bind(grant.user.as_uuid())
             .bind(&grant.client)
-            .bind(grant.profile.as_str())
+            .bind(grant.target.as_str())
             .bind(&grant.scope)
             .bind(grant.flow.as_str())
             .bind(grant.created_at.as_micros())
@@ -219,12 +219,12 @@ pub(super) async fn revoke(
 
 fn grant(row: Row) -> Result<Grant, StoreError> {
     const WHAT: &str = "a grant";
-    let (id, user, client, profile_name, scope, flow, created, used, expires, revoked, because) = row;
+    let (id, user, client, target_name, scope, flow, created, used, expires, revoked, because) = row;
     Ok(Grant {
         id: GrantId::from_uuid(id),
         user: UserId::from_uuid(user),
         client,
-        profile: profile(WHAT, &profile_name)?,
+        target: target(WHAT, &target_name)?,
         scope,
         flow: GrantFlow::named(&flow).ok_or_else(|| StoreError::Damaged {
             what: WHAT,

@@ -1,6 +1,6 @@
 use trunkline_model::{
     ApiKey, Connection, ConnectionDetail, ConnectionOwner, ConnectionState, Grant, GrantFlow, GrantId, KeyId,
-    ProfileName, Role, ServerName, Timestamp, TokenHash, User, UserId, UserKind,
+    ProfileName, Role, ServerName, Timestamp, TokenHash, TokenTarget, User, UserId, UserKind,
 };
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ async fn with_one_of_each(store: &Store) {
         id: GrantId::from_uuid(Uuid::from_u128(3)),
         user: user(),
         client: "client".into(),
-        profile: profile(),
+        target: TokenTarget::Profile(profile()),
         scope: "mcp".into(),
         flow: GrantFlow::AuthorizationCode,
         created_at: at(1),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_model::{
     ClientKind, Grant, GrantFlow, GrantId, OauthClient, PreviousSecret, ProfileName, Timestamp, TokenHash,
-    UserId,
+    TokenTarget, UserId,
 };
 use uuid::Uuid;
 
@@ -21,8 +21,8 @@ fn at(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-fn profile() -> ProfileName {
-    ProfileName::new("engineering").unwrap()
+fn target() -> TokenTarget {
+    TokenTarget::Profile(ProfileName::new("engineering").unwrap())
 }
 
 fn user(number: u8) -> UserId {
@@ -52,7 +52,7 @@ fn grant(number: u8, client: &str) -> Grant {
         id: GrantId::from_uuid(Uuid::from_u128(u128::from(number))),
         user: user(number),
         client: client.to_owned(),
-        profile: profile(),
+        target: target(),
         scope: "mcp".to_owned(),
         flow: GrantFlow::AuthorizationCode,
         created_at: NOW,
@@ -80,7 +80,7 @@ fn code(number: u8, grant: &Grant) -> AuthorizationCode {
         grant: grant.id,
         user: grant.user,
         client: grant.client.clone(),
-        profile: grant.profile.clone(),
+        target: grant.target.clone(),
         scope: grant.scope.clone(),
         redirect_uri: "http://localhost:1/cb".to_owned(),
         challenge: "challenge".to_owned(),
@@ -239,7 +239,7 @@ async fn a_standing_grant_is_live_and_of_the_same_kind() {
         let made = Grant { flow: GrantFlow::ClientCredentials, ..grant(1, "a") };
         store.grants().insert(&made).await.unwrap();
         let find = async |client: &str, flow, scope: &str, now| {
-            store.grants().standing(user(1), client, &profile(), (flow, scope), now).await.unwrap()
+            store.grants().standing(user(1), client, &target(), (flow, scope), now).await.unwrap()
         };
         let flow = GrantFlow::ClientCredentials;
         assert_eq!(find("a", flow, "mcp", at(1)).await, Some(made.clone()));
@@ -262,7 +262,7 @@ async fn a_consent_is_remembered_for_its_redirect_and_profile() {
             user: user(1),
             client: "a".to_owned(),
             redirect_uri: "http://localhost/".to_owned(),
-            profile: profile(),
+            target: target(),
             scope: "mcp".to_owned(),
             given_at: NOW,
         };
@@ -270,11 +270,11 @@ async fn a_consent_is_remembered_for_its_redirect_and_profile() {
         consents.remember(&consent).await.unwrap();
         consents.remember(&Consent { scope: "mcp offline_access".to_owned(), ..consent }).await.unwrap();
         let scope =
-            async |user, redirect: &str| consents.scope(user, "a", redirect, &profile()).await.unwrap();
+            async |user, redirect: &str| consents.scope(user, "a", redirect, &target()).await.unwrap();
         assert_eq!(scope(user(1), "http://localhost/").await.as_deref(), Some("mcp offline_access"));
         assert_eq!(scope(user(1), "http://localhost/x").await, None);
         assert_eq!(scope(user(2), "http://localhost/").await, None);
-        consents.forget(user(1), "a", &profile()).await.unwrap();
+        consents.forget(user(1), "a", &target()).await.unwrap();
         assert_eq!(scope(user(1), "http://localhost/").await, None);
         store.close().await;
     })
@@ -290,7 +290,7 @@ async fn a_device_is_answered_once_and_redeemed_once() {
             user_code_hash: TokenHash([2; 32]),
             grant: grant(1, "a").id,
             client: "a".to_owned(),
-            profile: profile(),
+            target: target(),
             scope: "mcp".to_owned(),
             state: DeviceState::Pending,
             expires_at: at(600),

@@ -22,8 +22,9 @@ pub struct OutboundPolicy {
 #[error("{0:?} is neither a host name, an address, a network such as 10.1.0.0/16, `loopback` nor `private`")]
 pub struct OutboundPolicyError(String);
 
+/// An address, or the addresses with a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     length: u32,
 }
@@ -113,7 +114,7 @@ impl OutboundPolicy {
 }
 
 impl Network {
-    fn holds(self, address: IpAddr) -> bool {
+    pub(crate) fn holds(self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
                 (network.to_bits() ^ address.to_bits()).leading_zeros() >= self.length

@@ -3,7 +3,7 @@ use trunkline_web::OutboundPolicy;
 
 use super::super::{LoginParts, Sessions, SignInSettings, new_person};
 use super::*;
-use crate::{People, Resource};
+use crate::{People, Resource, Tokens};
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 const PASSWORD: &str = "correct horse battery";
@@ -14,8 +14,9 @@ async fn login(directory: &std::path::Path) -> Arc<Login> {
     let clock: Arc<dyn trunkline_model::Clock> = Arc::new(ManualClock::starting_at(NOW));
     let store = trunkline_storage::Store::open_in(directory, Arc::clone(&clock)).await.expect("opened");
     let people = People::load(Arc::clone(&store), Arc::clone(&clock)).await.expect("people");
-    let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock));
     let public_url: url::Url = "https://hub.example".parse().expect("a URL");
+    let tokens = Tokens::load(Arc::clone(&store), Arc::clone(&clock), &public_url).await.expect("tokens");
+    let resource = Resource::load(Arc::clone(&store), Arc::clone(&people), tokens, Arc::clone(&clock));
     let sessions = Sessions::new(Arc::clone(&store), Arc::clone(&people), Arc::clone(&clock), &public_url);
     Login::new(LoginParts {
         resource: resource.await.expect("keys"),

@@ -1,10 +1,9 @@
 //! What a client asks for: read, and held against the rules.
 
 use serde::{Deserialize, Serialize};
-use trunkline_model::{ClientKind, ProfileName};
+use trunkline_model::{ClientKind, TokenTarget};
 
 use super::{Answer, AuthorizeError, ErrorCode};
-use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::form::Form;
@@ -32,7 +31,7 @@ pub(in crate::server) struct Asked {
     pub(in crate::server) redirect_uri: String,
     pub(in crate::server) state: Option<String>,
     pub(in crate::server) challenge: String,
-    pub(in crate::server) profile: ProfileName,
+    pub(in crate::server) target: TokenTarget,
     pub(in crate::server) scope: String,
 }
 
@@ -117,7 +116,7 @@ impl AuthorizationServer {
         }
         reachable.check_kind()?;
         let challenge = reachable.challenge()?;
-        let profile = self.profile_of(form.get("resource")).ok_or_else(|| {
+        let target = self.target_of(form.get("resource"), &client).ok_or_else(|| {
             let words = "resource must be the URL of a profile's endpoint on this hub, such as it stands in its metadata";
             reachable.refuse(ErrorCode::InvalidTarget, words)
         })?;
@@ -132,8 +131,8 @@ impl AuthorizationServer {
                 redirect_uri,
                 state,
                 challenge,
-                scope: scope::granted(form.get("scope").unwrap_or_default(), &profile.scopes),
-                profile: profile.name,
+                scope: self.scopes_of(&target).granted(form.get("scope").unwrap_or_default()),
+                target,
             },
             client,
         })

@@ -16,7 +16,7 @@ use crate::login::SignedIn;
 use crate::page::{self, Notice};
 use crate::server::AuthorizationServer;
 use crate::server::form::Form;
-use crate::server::pages::{DeviceCodePage, DeviceConsentPage};
+use crate::server::pages::{DeviceCodePage, DeviceConsentPage, administers_as};
 use crate::server::token::read_form;
 
 /// What the page carries on.
@@ -108,8 +108,9 @@ impl AuthorizationServer {
             client: client.name().to_owned(),
             is_verified: client.stored.kind == ClientKind::Registered,
             code: typed.to_uppercase(),
-            scopes: self.described(&device.profile, &device.scope),
-            profile: device.profile.to_string(),
+            scopes: self.scopes_of(&device.target).described(&device.scope),
+            administers_as: administers_as(&device.target, signed_in),
+            resource: device.target.to_string(),
             user: signed_in.user.login.clone(),
             transaction,
         };
@@ -124,7 +125,7 @@ impl AuthorizationServer {
         if !decided.map_err(|error| unavailable(&error))? {
             return Err(Fault::WrongCode);
         }
-        tracing::info!(user = signed_in.user.login, client = device.client, profile = %device.profile, allowed, "a user answered a device");
+        tracing::info!(user = signed_in.user.login, client = device.client, resource = %device.target, allowed, "a user answered a device");
         let (title, text) = if allowed {
             (
                 "The device is signed in",
@@ -148,7 +149,7 @@ impl AuthorizationServer {
         let device = device
             .filter(|device| device.state == DeviceState::Pending && now < device.expires_at)
             .ok_or(Fault::WrongCode)?;
-        if self.admits(signed_in.user.id, &device.profile) { Ok(device) } else { Err(Fault::NotAMember) }
+        if self.admits(signed_in.user.id, &device.target) { Ok(device) } else { Err(Fault::NotAMember) }
     }
 }
 

@@ -13,7 +13,6 @@ use trunkline_web::Peer;
 
 use super::user_code;
 use crate::keys;
-use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client_metadata::DEVICE_CODE;
 use crate::server::form::Form;
@@ -65,7 +64,7 @@ impl AuthorizationServer {
         if !client.metadata.has_grant_type(DEVICE_CODE) {
             return Err(TokenError::UnauthorizedClient);
         }
-        let profile = self.profile_of(form.get("resource")).ok_or(TokenError::Target)?;
+        let target = self.target_of(form.get("resource"), &client).ok_or(TokenError::Target)?;
         let now = self.clock.now();
         let too_many = self.store.devices().count_pending(now).await? >= MOST_PENDING;
         if too_many || !self.device_starts.take(&address(peer), now) {
@@ -81,8 +80,8 @@ impl AuthorizationServer {
             user_code_hash: user_code::hash(&code).ok_or(TokenError::SlowDown)?,
             grant: self.new_grant_id(),
             client: client.id().to_owned(),
-            scope: scope::granted(form.get("scope").unwrap_or_default(), &profile.scopes),
-            profile: profile.name,
+            scope: self.scopes_of(&target).granted(form.get("scope").unwrap_or_default()),
+            target,
             state: DeviceState::Pending,
             expires_at: now.plus(LIFETIME),
             polled_at: None,

@@ -33,7 +33,7 @@ impl AuthorizationServer {
             id: code.grant,
             user: code.user,
             client: client.id(),
-            profile: &code.profile,
+            target: &code.target,
             scope: &code.scope,
             flow: GrantFlow::AuthorizationCode,
             lasts: wants_refresh(client, &code.scope),
@@ -61,11 +61,11 @@ impl AuthorizationServer {
             return Err(TokenError::Grant("code_verifier does not belong to the code"));
         }
         if let Some(resource) = form.get("resource")
-            && !self.is_endpoint(resource, &code.profile)
+            && !self.is_resource(resource, &code.target)
         {
             return Err(TokenError::Target);
         }
-        if !self.admits(code.user, &code.profile) {
+        if !self.admits(code.user, &code.target) {
             return Err(TokenError::Grant("the user may not use this profile any more"));
         }
         Ok(())

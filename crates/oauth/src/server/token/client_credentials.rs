@@ -22,18 +22,18 @@ impl AuthorizationServer {
         if client.metadata.auth_method() == AuthMethod::None {
             return Err(TokenError::UnauthorizedClient);
         }
-        let profile = self.profile_of(form.get("resource")).ok_or(TokenError::Target)?;
-        if !self.admits(user, &profile.name) {
+        let target = self.target_of(form.get("resource"), client).ok_or(TokenError::Target)?;
+        if !self.admits(user, &target) {
             return Err(TokenError::Target);
         }
         // Without offline_access: the credentials are at hand.
         let asked = scope::without(form.get("scope").unwrap_or_default(), scope::OFFLINE_ACCESS);
-        let granted = scope::granted(&asked, &profile.scopes);
+        let granted = self.scopes_of(&target).granted(&asked);
         let granting = Granting {
             id: self.new_grant_id(),
             user,
             client: client.id(),
-            profile: &profile.name,
+            target: &target,
             scope: &granted,
             flow: GrantFlow::ClientCredentials,
             lasts: true,
@@ -47,7 +47,7 @@ impl AuthorizationServer {
         let now = self.clock.now();
         let kind = (granting.flow, granting.scope);
         let grants = self.store.grants();
-        let found = grants.standing(granting.user, granting.client, granting.profile, kind, now).await?;
+        let found = grants.standing(granting.user, granting.client, granting.target, kind, now).await?;
         let grant = match found {
             // Revoked in between: then a new one is as good as this.
             Some(grant) if grants.mark_used(grant.id, now).await? => grant,

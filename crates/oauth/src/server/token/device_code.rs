@@ -43,14 +43,14 @@ impl AuthorizationServer {
             DeviceState::Used => return Err(NOT_GOOD),
             DeviceState::Allowed(user) => user,
         };
-        if !self.admits(user, &device.profile) {
+        if !self.admits(user, &device.target) {
             return Err(TokenError::AccessDenied);
         }
         let grant = self.new_grant(&Granting {
             id: device.grant,
             user,
             client: client.id(),
-            profile: &device.profile,
+            target: &device.target,
             scope: &device.scope,
             flow: GrantFlow::Device,
             lasts: wants_refresh(client, &device.scope),

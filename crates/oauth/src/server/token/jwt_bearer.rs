@@ -2,7 +2,7 @@
 //! section 2.1): the identity assertion grant (ID-JAG) of enterprise-managed
 //! authorization.
 
-use trunkline_model::{ClientKind, GrantFlow};
+use trunkline_model::{ClientKind, GrantFlow, TokenTarget};
 
 use super::{JWT_BEARER, TokenError, require_grant_type, required};
 use crate::scope;
@@ -26,25 +26,30 @@ impl AuthorizationServer {
         {
             return Err(TokenError::Target);
         }
-        let profile = self.profile_of(Some(&asserted.resource)).ok_or(TokenError::Target)?;
+        let target = self.target_of(Some(&asserted.resource), client).ok_or(TokenError::Target)?;
+        if target == TokenTarget::AdminApi {
+            // An identity provider says who somebody is, not that they administer the hub now.
+            return Err(TokenError::Target);
+        }
+        let known = self.scopes_of(&target);
         let allowed = asserted.scope.as_deref().unwrap_or(scope::MCP);
         if !scope::has(allowed, scope::MCP) {
             return Err(TokenError::Scope);
         }
         // There is no refresh token: a new assertion is as good.
-        let granted = scope::without(&scope::granted(allowed, &profile.scopes), scope::OFFLINE_ACCESS);
+        let granted = scope::without(&known.granted(allowed), scope::OFFLINE_ACCESS);
         let granted = match form.get("scope") {
-            Some(asked) => scope::narrowed(asked, &granted, &profile.scopes).ok_or(TokenError::Scope)?,
+            Some(asked) => known.narrowed(asked, &granted).ok_or(TokenError::Scope)?,
             None => granted,
         };
-        if !self.admits(asserted.user, &profile.name) {
+        if !self.admits(asserted.user, &target) {
             return Err(TokenError::Target);
         }
         let granting = Granting {
             id: self.new_grant_id(),
             user: asserted.user,
             client: client.id(),
-            profile: &profile.name,
+            target: &target,
             scope: &granted,
             flow: GrantFlow::Assertion,
             lasts: true,

@@ -7,7 +7,6 @@ use trunkline_storage::authorization::Rotation;
 
 use super::{TokenError, required};
 use crate::keys;
-use crate::scope;
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::form::Form;
@@ -36,20 +35,20 @@ impl AuthorizationServer {
         if now >= found.expires_at {
             return Err(TokenError::Grant("the refresh token has expired; the user must sign in again"));
         }
-        let own = self.scopes_of(&grant.profile);
-        // A scope that the profile has no more is left out of what was granted.
+        let known = self.scopes_of(&grant.target);
+        // A scope that there is no more is left out of what was granted.
         let asked = form.get("scope").unwrap_or(&grant.scope);
-        let narrowed = scope::narrowed(asked, &grant.scope, &own).ok_or(TokenError::Scope)?;
+        let narrowed = known.narrowed(asked, &grant.scope).ok_or(TokenError::Scope)?;
         if let Some(resource) = form.get("resource")
-            && !self.is_endpoint(resource, &grant.profile)
+            && !self.is_resource(resource, &grant.target)
         {
             return Err(TokenError::Target);
         }
-        if !self.admits(grant.user, &grant.profile) {
+        if !self.admits(grant.user, &grant.target) {
             return Err(TokenError::Grant("the user may not use this profile any more"));
         }
         let (secret, next) = self.new_refresh_token(&grant, Some(hash));
-        let issued = self.issued_for(&grant, &grant.profile, &narrowed, Some(&secret))?;
+        let issued = self.issued_for(&grant, &grant.target, &narrowed, Some(&secret))?;
         match self.store.refresh_tokens().rotate(&hash, &next, GRACE).await? {
             Rotation::Rotated => {}
             Rotation::Repeated => {

@@ -1,10 +1,10 @@
 //! A token for one profile becomes a token of the same user for another (RFC
 //! 8693), for clients that an operator has allowed to do that.
 
-use trunkline_model::ClientKind;
+use trunkline_model::{ClientKind, TokenTarget};
 
 use super::{TOKEN_EXCHANGE, TokenError, require_grant_type, required};
-use crate::scope;
+use crate::scope::{self, Scopes};
 use crate::server::AuthorizationServer;
 use crate::server::client::Client;
 use crate::server::client_metadata::AuthMethod;
@@ -41,24 +41,27 @@ impl AuthorizationServer {
         }
         let target =
             form.get("resource").or_else(|| form.get("audience")).ok_or(TokenError::Missing("resource"))?;
-        let profile = self.profile_of(Some(target)).ok_or(TokenError::Target)?;
+        let target = self.target_of(Some(target), client).ok_or(TokenError::Target)?;
+        if subject.target == TokenTarget::AdminApi || target == TokenTarget::AdminApi {
+            return Err(TokenError::Target);
+        }
         let asked = form.get("scope").unwrap_or(scope::MCP);
         // What the user allowed in one profile is not allowed in another that calls a scope the same.
-        let wide = if profile.name == subject.profile {
+        let wide = if target == subject.target {
             subject.scope.clone()
         } else {
-            scope::granted(&subject.scope, &[])
+            Scopes::of_profile(Vec::new()).granted(&subject.scope)
         };
-        let narrowed = scope::narrowed(asked, &wide, &profile.scopes).ok_or(TokenError::Scope)?;
+        let narrowed = self.scopes_of(&target).narrowed(asked, &wide).ok_or(TokenError::Scope)?;
         let now = self.clock.now();
         let grant = self.store.grants().find(subject.grant).await?.filter(|grant| grant.is_live(now));
         let grant = grant.ok_or(TokenError::Grant("what the user granted is over or was revoked"))?;
-        if !self.admits(grant.user, &profile.name) {
+        if !self.admits(grant.user, &target) {
             return Err(TokenError::Target);
         }
         if !self.store.grants().mark_used(grant.id, now).await? {
             return Err(TokenError::Grant("what the user granted is over or was revoked"));
         }
-        Ok(self.issued_for(&grant, &profile.name, &narrowed, None)?.exchanged())
+        Ok(self.issued_for(&grant, &target, &narrowed, None)?.exchanged())
     }
 }
