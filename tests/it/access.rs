@@ -315,11 +315,24 @@ async fn nobody_reaches_above_their_own_role() -> Result<()> {
         ("PATCH", path.clone(), Some(r#"{"disabled":true}"#)),
         ("DELETE", path.clone(), None),
         ("POST", format!("{path}/link"), None),
+        ("POST", format!("{path}/reset"), None),
         ("POST", "/api/v1/users".to_owned(), Some(r#"{"login":"x","role":"owner"}"#)),
     ] {
         let answer = stage.ask(admin, method, &path, body).await?;
         assert_eq!(answer.status, 403, "{method} {path} {}", String::from_utf8_lossy(&answer.body));
     }
+
+    // Whoever has the secret of its client is the service account.
+    let operator = 4;
+    let robot = stage.id_of(&["user", "create", "robot", "--service", "--role", "admin"]).await?;
+    stage.hub.cli(&["client", "create", "ops", "--confidential", "--service-account", "robot"]).await?;
+    let wanted = format!(r#"{{"id":"mine","confidential":true,"service_account":"{robot}"}}"#);
+    for (path, body) in [("/api/v1/clients", wanted.as_str()), ("/api/v1/client-secrets/ops", "{}")] {
+        let answer = stage.ask(operator, "POST", path, Some(body)).await?;
+        assert_eq!(answer.status, 403, "{path} {}", String::from_utf8_lossy(&answer.body));
+        assert_ne!(stage.ask(admin, "POST", path, Some(body)).await?.status, 403, "{path}");
+    }
+
     let last = stage.hub.cli(&["user", "set-role", "owner", "admin"]).await;
     assert!(last.is_err(), "the last owner stays one");
     Ok(())

@@ -1,21 +1,23 @@
 //! `/api/v1/clients`: the OAuth clients of the hub's authorization server.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use trunkline_model::{ClientKind, OauthClient, Timestamp, UserId, UserKind};
+use trunkline_model::{ClientKind, OauthClient, Timestamp, User, UserKind};
 use trunkline_oauth::keys::Form;
 use trunkline_oauth::server::{NewClient, create_client};
 use trunkline_storage::StoreError;
 
 use crate::body::Body;
-use crate::failure::{conflict, no_such, unavailable, unfit};
+use crate::failure::{conflict, forbidden, no_such, unavailable, unfit};
 use crate::rotation::Rotation;
 use crate::route::Route;
-use crate::{Admin, Needs};
+use crate::{Actor, Admin, Needs};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -154,11 +156,14 @@ async fn whole(admin: &Admin, id: &str) -> Result<Option<Whole>, StoreError> {
     }))
 }
 
-async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
-    let service_user = match new.service_account.as_deref().map(|id| service_account(&admin, id)) {
+async fn create(State(admin): State<Admin>, actor: Actor, Body(new): Body<New>) -> Response {
+    let service_user = match new.service_account.as_deref() {
         None => None,
-        Some(Some(user)) => Some(user),
-        Some(None) => return no_such("service account", new.service_account.as_deref().unwrap_or_default()),
+        Some(id) => match service_account(&admin, id) {
+            Some(user) if user.role > actor.role() => return above(),
+            Some(user) => Some(user.id),
+            None => return no_such("service account", id),
+        },
     };
     let wanted = NewClient {
         name: new.name.unwrap_or_else(|| new.id.clone()),
@@ -184,9 +189,13 @@ async fn create(State(admin): State<Admin>, Body(new): Body<New>) -> Response {
     }
 }
 
-fn service_account(admin: &Admin, id: &str) -> Option<UserId> {
-    let user = admin.people.enabled(id.parse().ok()?)?;
-    (user.kind == UserKind::Service).then_some(user.id)
+fn service_account(admin: &Admin, id: &str) -> Option<Arc<User>> {
+    admin.people.enabled(id.parse().ok()?).filter(|user| user.kind == UserKind::Service)
+}
+
+/// Whoever has a client's secret is its service account, in the admin API too.
+fn above() -> Response {
+    forbidden("the client acts as a service account with a higher role than yours")
 }
 
 async fn block(State(admin): State<Admin>, Path(id): Path<String>, Body(wanted): Body<Wanted>) -> Response {
@@ -203,8 +212,17 @@ async fn block(State(admin): State<Admin>, Path(id): Path<String>, Body(wanted):
 async fn rotate(
     State(admin): State<Admin>,
     Path(id): Path<String>,
+    actor: Actor,
     Body(rotation): Body<Rotation>,
 ) -> Response {
+    let client = match admin.store.clients().find(&id).await {
+        Ok(client) => client,
+        Err(error) => return unavailable(&error),
+    };
+    let acts_as = client.and_then(|client| client.service_user).and_then(|user| admin.people.user(user));
+    if acts_as.is_some_and(|user| user.role > actor.role()) {
+        return above();
+    }
     let now = admin.clock.now();
     let until = match rotation.previous_until(now) {
         Ok(until) => until,

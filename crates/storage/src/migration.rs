@@ -32,7 +32,7 @@ const STEPS: &[Step] = &[
     step!(4, "0004_connections"),
     step!(5, "0005_identities"),
     step!(6, "0006_absences"),
-    step!(8, "0008_client_secrets"),
+    step!(7, "0007_client_secrets"),
 ];
 
 /// Brings the schema up to date within `work`, which nobody else can enter.

@@ -333,12 +333,12 @@ async fn no_failed_statement_or_seal_leaves_a_key_that_nobody_else_has() {
             let seen = store.faults().end();
             if let Ok(tokens) = loaded {
                 let user = UserId::new([2; 10], NOW);
-                let profile = profile("a");
+                let target = target("a");
                 let wanted =
-                    Wanted { user, client: "client", grant: grant_id(), profile: &profile, scope: "mcp" };
+                    Wanted { user, client: "client", grant: grant_id(), target: &target, scope: "mcp" };
                 let token = tokens.issue(&wanted).expect("issued");
                 let elsewhere = Tokens::load(other, Arc::clone(&clock), &url).await.expect("loaded");
-                assert!(elsewhere.verify(&token, &profile).is_ok(), "{number}: {seen:?}");
+                assert!(elsewhere.verify(&token, &target).is_ok(), "{number}: {seen:?}");
             }
             if seen.failed.is_empty() {
                 assert!(number > 1, "something is read, and something sealed");
