@@ -16,7 +16,11 @@ async fn by_name(stage: &Stage) -> Result<(String, Browser)> {
     let local = stage.hub.base().replace("127.0.0.1", "localhost");
     ensure!(local != stage.hub.base(), "{local}");
     let link = stage.hub.cli(&["login", "link", "ann"]).await?;
-    let mut browser = Browser::new().stopping_at("http://127.0.0.1:1/").stopping_at("http://localhost:334");
+    let mut browser = Browser::new()
+        .stopping_at("http://127.0.0.1:1/")
+        // Where the scripts want to be called back.
+        .stopping_at("http://localhost:33419/")
+        .stopping_at("http://localhost:33420/");
     let page = browser.open(&link.trim().replace(stage.hub.base(), &local)).await?;
     browser.submit(&page.form("/login/link/")?, "").await?;
     Ok((local, browser))
