@@ -324,8 +324,8 @@ async fn nobody_reaches_above_their_own_role() -> Result<()> {
 
     // Whoever has the secret of its client is the service account.
     let operator = 4;
-    let robot = stage.id_of(&["user", "create", "robot", "--service", "--role", "admin"]).await?;
-    stage.hub.cli(&["client", "create", "ops", "--confidential", "--service-account", "robot"]).await?;
+    let robot = stage.id_of(&["user", "create", "chief", "--service", "--role", "admin"]).await?;
+    stage.hub.cli(&["client", "create", "ops", "--confidential", "--service-account", "chief"]).await?;
     let wanted = format!(r#"{{"id":"mine","confidential":true,"service_account":"{robot}"}}"#);
     for (path, body) in [("/api/v1/clients", wanted.as_str()), ("/api/v1/client-secrets/ops", "{}")] {
         let answer = stage.ask(operator, "POST", path, Some(body)).await?;

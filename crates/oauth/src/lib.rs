@@ -13,6 +13,7 @@
 pub mod absent;
 mod base;
 pub mod client;
+mod foreign_jwt;
 pub mod keys;
 pub mod login;
 pub mod metadata;

@@ -14,7 +14,7 @@ mod client_document;
 mod client_metadata;
 mod consent;
 mod device;
-mod foreign_jwt;
+mod foreign_keys;
 mod form;
 mod introspect;
 mod issue;
@@ -130,7 +130,7 @@ pub struct AuthorizationServer {
     /// Seals what a page of ours carries from one request to the next.
     transactions: Sealer,
     documents: client_document::Documents,
-    foreign_keys: foreign_jwt::KeySets,
+    foreign_keys: foreign_keys::KeySets,
     registrations: rate::Rate,
     device_tries: rate::Rate,
     device_starts: rate::Rate,
@@ -145,7 +145,7 @@ impl AuthorizationServer {
         let server = Arc::new(Self {
             transactions: parts.store.vault().sealer("oauth-transaction")?,
             documents: client_document::Documents::new(parts.outbound.has_way_out(), parts.clock.now()),
-            foreign_keys: foreign_jwt::KeySets::default(),
+            foreign_keys: foreign_keys::KeySets::default(),
             registrations: rate::Rate::per_hour(60),
             device_tries: rate::Rate::per_hour(30),
             device_starts: rate::Rate::per_hour(120),

@@ -15,7 +15,7 @@ use trunkline_console::Door;
 use crate::DataDir;
 use crate::config::Config;
 use crate::control::Control;
-use crate::serve::Core;
+use crate::core::Core;
 
 /// What an error answer says (RFC 9457).
 #[derive(Debug, Default, Deserialize)]

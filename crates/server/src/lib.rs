@@ -7,6 +7,7 @@ mod asking;
 pub mod command;
 pub mod config;
 mod control;
+mod core;
 mod data_dir;
 pub mod env;
 mod find_program;

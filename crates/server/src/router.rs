@@ -22,8 +22,8 @@ use trunkline_web::{Gate, Problem, ReadableByPages, RequestId, TrustedProxies};
 use url::Url;
 use uuid::Uuid;
 
+use crate::core::Core;
 use crate::recorded::Recorder;
-use crate::serve::Core;
 
 /// What a person sees who opens the address in a browser.
 const GREETING: &str = concat!(

@@ -9,12 +9,10 @@
 
 pub(super) mod backchannel;
 pub(super) mod begin;
-mod cached;
 pub(super) mod callback;
 mod claims;
 mod exchange;
 mod id_token;
-mod jwks;
 pub(super) mod kept;
 mod metadata;
 mod person;
@@ -28,11 +26,11 @@ use thiserror::Error;
 use trunkline_model::Timestamp;
 use trunkline_web::{Outbound, OutboundError};
 
+use crate::foreign_jwt::{Cached, JwtFault, Keys, Missed};
+
 pub use claims::Claims;
 pub use settings::{Allow, IssuerSettings, RoleRule, SignInSettings};
 
-use cached::Cached;
-use jwks::Keys;
 use metadata::Metadata;
 
 /// One identity provider.
@@ -58,11 +56,32 @@ pub(crate) enum OidcError {
     /// A token that proves nothing.
     #[error("the token is not accepted: {0}")]
     Token(&'static str),
+    #[error("the token is not accepted: {0}")]
+    Jwt(JwtFault),
 }
 
 impl From<OutboundError> for OidcError {
     fn from(error: OutboundError) -> Self {
         Self::Away(error.to_string())
+    }
+}
+
+impl From<Missed<Self>> for OidcError {
+    fn from(missed: Missed<Self>) -> Self {
+        match missed {
+            Missed::Failed(error) => error,
+            Missed::NotAmong => JwtFault::Key.into(),
+            Missed::JustAsked => Self::Away("it was asked a moment ago".to_owned()),
+        }
+    }
+}
+
+impl From<JwtFault> for OidcError {
+    fn from(fault: JwtFault) -> Self {
+        match fault {
+            JwtFault::Away(why) => Self::Away(why),
+            fault => Self::Jwt(fault),
+        }
     }
 }
 
@@ -83,9 +102,8 @@ impl Issuer {
         outbound: &Outbound,
         now: Timestamp,
     ) -> Result<Arc<Metadata>, OidcError> {
-        self.metadata
-            .get(now, |_| true, async || metadata::fetch(outbound, &self.settings.issuer).await)
-            .await
+        let fetch = async || metadata::fetch(outbound, &self.settings.issuer).await;
+        Ok(self.metadata.get(now, |_| true, fetch).await?)
     }
 
     /// Its keys; asked for again where `wanted` is not among those known.
@@ -96,6 +114,8 @@ impl Issuer {
         wanted: impl Fn(&Keys) -> bool,
     ) -> Result<Arc<Keys>, OidcError> {
         let metadata = self.metadata(outbound, now).await?;
-        self.keys.get(now, wanted, async || jwks::fetch(outbound, &metadata.jwks_uri).await).await
+        let url = metadata.jwks_uri.as_str();
+        let fetch = async || metadata::get(outbound, url, "its keys cannot be read").await;
+        Ok(self.keys.get(now, wanted, fetch).await?)
     }
 }

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
-use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -13,8 +12,9 @@ use trunkline_storage::StoreError;
 use super::AuthorizationServer;
 use super::client::{Client, ClientFault};
 use super::client_metadata::AuthMethod;
-use super::foreign_jwt;
+use super::foreign_keys;
 use super::form::Form;
+use crate::foreign_jwt::Keys;
 use crate::keys;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -91,9 +91,8 @@ impl AuthorizationServer {
         let metadata = &client.metadata;
         let verified = match (&metadata.jwks, &metadata.jwks_uri) {
             (Some(keys), None) => {
-                let keys: JwkSet =
-                    serde_json::from_value(keys.clone()).map_err(|_| ClientAuthFault::Wrong)?;
-                foreign_jwt::verify::<Claims>(assertion, &keys, None)
+                let keys: Keys = serde_json::from_value(keys.clone()).map_err(|_| ClientAuthFault::Wrong)?;
+                foreign_keys::verify::<Claims>(assertion, &keys, None)
             }
             (None, Some(url)) => Box::pin(self.verify_with_keys_at::<Claims>(url, assertion, None)).await,
             _ => return Err(ClientAuthFault::Wrong),

@@ -160,7 +160,7 @@ fn refusal(issuer: &Issuer, error: &OidcError) -> Response {
             StatusCode::FORBIDDEN,
             "The identity provider says that the sign-in was cancelled or not allowed.",
         ),
-        OidcError::Metadata(_) | OidcError::Exchange(_) | OidcError::Token(_) => (
+        OidcError::Metadata(_) | OidcError::Exchange(_) | OidcError::Token(_) | OidcError::Jwt(_) => (
             StatusCode::BAD_GATEWAY,
             "The identity provider's answer proves nothing to this hub. Nobody was signed in. The hub's log says what \
              is wrong with it.",

@@ -3,22 +3,19 @@
 
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, Header, Validation};
+use jsonwebtoken::Header;
 use serde_json::{Map, Value};
 use trunkline_model::Timestamp;
 use trunkline_web::Outbound;
 
-use super::jwks::Keys;
 use super::{Claims, Issuer, OidcError};
-use crate::unambiguous::Unambiguous;
+use crate::foreign_jwt::{claims_of, header_of};
 
 /// How far the provider's clock may be off.
 const LEEWAY: Duration = Duration::from_mins(1);
 /// How old a token may be that is told when it is made.
 const OLDEST: Duration = Duration::from_mins(10);
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-/// No longer one is looked at, in bytes.
-const LONGEST: usize = 64 * 1024;
 
 /// Whose sign-in ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,59 +79,6 @@ impl Issuer {
         let claims = claims_of(token, &header, &keys)?;
         Ok((header, claims))
     }
-}
-
-/// The header, if the token is one that may be verified at all.
-fn header_of(token: &str) -> Result<Header, OidcError> {
-    if token.len() > LONGEST {
-        return Err(OidcError::Token("it is too long"));
-    }
-    let header =
-        jsonwebtoken::decode_header(token).map_err(|_| OidcError::Token("it is not a signed JWT"))?;
-    if !ALGORITHMS.contains(&header.alg) {
-        return Err(OidcError::Token("it is signed with an algorithm that is not accepted"));
-    }
-    // RFC 7515 section 4.1.11: what must be understood is not.
-    if header.crit.is_some() {
-        return Err(OidcError::Token("it has critical extensions"));
-    }
-    Ok(header)
-}
-
-/// The claims, if one of the keys has signed them. Nothing that the header
-/// brings along (`jwk`, `jku`, `x5c`) is looked at.
-fn claims_of(token: &str, header: &Header, keys: &Keys) -> Result<Map<String, Value>, OidcError> {
-    let validation = signature_alone(header.alg);
-    let data = keys
-        .candidates(header)
-        .iter()
-        .find_map(|key| jsonwebtoken::decode::<Unambiguous>(token, key, &validation).ok());
-    let claims = data.and_then(|data| data.claims.members());
-    claims.ok_or(OidcError::Token(
-        "its signature is not the provider's, or its claims are no object or stand twice",
-    ))
-}
-
-const ALGORITHMS: [Algorithm; 9] = [
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
-/// The library would ask the machine's clock; the claims are judged below.
-fn signature_alone(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    validation
 }
 
 fn check_id_token(
@@ -363,58 +307,8 @@ mod tests {
         }
     }
 
-    /// A key of the provider, and what it publishes of it.
-    fn key(kid: &str) -> (jsonwebtoken::EncodingKey, Value) {
-        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-        let document =
-            Ed25519KeyPair::generate_pkcs8v1(&aws_lc_rs::rand::SystemRandom::new()).expect("a key");
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
-        let x = encoded(pair.public_key().as_ref());
-        let published = json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid, "use": "sig"});
-        (jsonwebtoken::EncodingKey::from_ed_der(document.as_ref()), published)
-    }
-
     fn encoded(bytes: &[u8]) -> String {
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    fn opened(token: &str, keys: &Keys) -> Result<Map<String, Value>, String> {
-        let claims = header_of(token).and_then(|header| claims_of(token, &header, keys));
-        claims.map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn only_a_signature_of_the_providers_own_key_counts() {
-        let (signer, published) = key("one");
-        let (stranger, _) = key("one");
-        let keys = Keys::new(vec![json!({"kty": "new", "kid": "x"}), published.clone()]);
-        let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let sign =
-            |header: &Header, key| jsonwebtoken::encode(header, &with(&json!({})), key).expect("signed");
-        assert!(opened(&sign(&header, &signer), &keys).is_ok());
-        assert!(opened(&sign(&Header::new(Algorithm::EdDSA), &signer), &keys).is_ok(), "no kid, one key");
-        assert!(opened(&sign(&header, &stranger), &keys).is_err(), "another key under its name");
-        let other = Header { kid: Some("../one".to_owned()), ..header.clone() };
-        assert!(opened(&sign(&other, &signer), &keys).is_err());
-        assert!(!keys.has(&other), "and is asked for anew");
-
-        let body = encoded(serde_json::to_string(&with(&json!({}))).expect("JSON").as_bytes());
-        for head in [r#"{"alg":"none"}"#, r#"{"alg":"NONE","kid":"one"}"#, r#"{"alg":"EdDSA","kid":"one"}"#] {
-            assert!(opened(&format!("{}.{body}.", encoded(head.as_bytes())), &keys).is_err(), "{head}");
-        }
-        // The public key as the secret of an HMAC.
-        let secret =
-            jsonwebtoken::EncodingKey::from_secret(published["x"].as_str().expect("text").as_bytes());
-        let confused =
-            sign(&Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::HS256) }, &secret);
-        assert!(opened(&confused, &keys).is_err_and(|error| error.contains("algorithm")));
-        let critical = encoded(br#"{"alg":"EdDSA","kid":"one","crit":["b64"],"b64":false}"#);
-        assert!(
-            opened(&format!("{critical}.{body}.AA"), &keys).is_err_and(|error| error.contains("critical"))
-        );
-        let mut changed = sign(&header, &signer);
-        changed.replace_range(changed.len() - 4.., "AAAA");
-        assert!(opened(&changed, &keys).is_err());
     }
 }

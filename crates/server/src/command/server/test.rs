@@ -7,8 +7,8 @@ use trunkline_model::ServerName;
 
 use super::HubArgs;
 use crate::command::hub_args::require_server;
+use crate::core::Core;
 use crate::output::{Outcome, Output};
-use crate::serve::Core;
 
 pub(super) async fn run(name: &ServerName, hub: &HubArgs, output: Output) -> anyhow::Result<Outcome> {
     let mut config = hub.load()?;

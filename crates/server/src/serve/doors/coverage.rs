@@ -52,6 +52,7 @@ const OTHERS: &[&str] = &[
     "GET /oauth/jwks.json",
     "GET /oauth/client-metadata.json",
     "GET /.well-known/oauth-protected-resource/mcp/{profile}",
+    "GET /.well-known/oauth-protected-resource/api/v1",
     "GET /api/openapi.json",
     // Operators: reading, ending, and what is no credential. Who may is the access matrix.
     "GET /api/v1/clients",

@@ -1,14 +1,13 @@
-//! Something of an identity provider that is fetched when needed and kept
-//! while the provider is away.
+//! Something of somebody else's that is fetched when needed and kept while
+//! they are away.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 use trunkline_model::Timestamp;
-
-use super::OidcError;
 
 /// How long it counts as new.
 const FRESH: Duration = Duration::from_hours(1);
@@ -18,10 +17,20 @@ const LAST_GOOD: Duration = Duration::from_hours(24);
 const PAUSE: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
-pub(super) struct Cached<T> {
+pub(crate) struct Cached<T> {
     known: ArcSwapOption<Known<T>>,
     /// Held by the one who asks.
     asked: Mutex<Asked>,
+}
+
+/// Why there is no value.
+#[derive(Debug)]
+pub(crate) enum Missed<E> {
+    Failed(E),
+    /// The one there is was not accepted, and is not asked for anew so soon.
+    NotAmong,
+    /// It could not be had a moment ago.
+    JustAsked,
 }
 
 /// When it was last asked for.
@@ -49,12 +58,12 @@ impl<T> Cached<T> {
     /// The value, where `wanted` accepts it; asked for anew when it is old or
     /// not accepted, by one for all who wait, and seldom: callers decide what
     /// is not accepted.
-    pub(super) async fn get(
+    pub(crate) async fn get<E: Display>(
         &self,
         now: Timestamp,
         wanted: impl Fn(&T) -> bool,
-        fetch: impl AsyncFnOnce() -> Result<T, OidcError>,
-    ) -> Result<Arc<T>, OidcError> {
+        fetch: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, Missed<E>> {
         if let Some(value) = self.known(now, FRESH, &wanted) {
             return Ok(value);
         }
@@ -78,17 +87,15 @@ impl<T> Cached<T> {
             None
         };
         if let Some(error) = &failed {
-            tracing::warn!(%error, "an identity provider could not be asked; what is known of it stays");
+            tracing::warn!(%error, "what is known of somebody could not be asked for anew, and stays");
         }
         if let Some(value) = self.known(now, LAST_GOOD, &wanted) {
             return Ok(value);
         }
         Err(match failed {
-            Some(error) => error,
-            None if self.known.load().is_some() => {
-                OidcError::Token("signed with a key that is not the provider's")
-            }
-            None => OidcError::Away("it was asked a moment ago".to_owned()),
+            Some(error) => Missed::Failed(error),
+            None if self.known.load().is_some() => Missed::NotAmong,
+            None => Missed::JustAsked,
         })
     }
 
@@ -115,7 +122,7 @@ mod tests {
         let get = async |minutes: u64, wanted: u32, answer: Option<u32>| {
             let fetch = async || {
                 asked.set(asked.get() + 1);
-                answer.ok_or_else(|| OidcError::Away("scripted".to_owned()))
+                answer.ok_or("scripted")
             };
             cached.get(at(minutes), |value| *value == wanted, fetch).await.map(|value| *value).ok()
         };
