@@ -44,6 +44,8 @@ pub enum Reason {
     InsufficientScope,
     /// The request was malformed.
     BadRequest,
+    /// Somebody named an address that the hub does not call.
+    AddressNotOpen,
     /// Whoever asks proved what the endpoint wants: a password, a consent, a code, a secret.
     Proved,
     /// The role of whoever asks allows it.

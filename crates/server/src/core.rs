@@ -10,17 +10,18 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use trunkline_console::Admin;
 use trunkline_mcp_hub::{Hub, Parts};
-use trunkline_model::{Clock, SystemClock};
+use trunkline_model::{Action, Clock, Decision, Reason, SystemClock};
 use trunkline_oauth::absent::{Absent, Configured};
 use trunkline_oauth::client::{self, Connections, Presence};
 use trunkline_oauth::login::{Login, Sessions};
 use trunkline_oauth::scim::Scim;
 use trunkline_oauth::server::AuthorizationServer;
 use trunkline_oauth::{Base, People, Resource, Tokens};
-use trunkline_profiles::{AuditLog, Guard};
+use trunkline_profiles::{AuditLog, Guard, RefusedRequest};
 use trunkline_storage::Store;
 use trunkline_web::{Egress, Outbound, Tasks};
 use url::Url;
+use uuid::Uuid;
 
 use crate::asking::{Asking, HubProfiles};
 use crate::config::Config;
@@ -72,6 +73,7 @@ impl Core {
             None => Base::of_listener(&public_url),
         };
         let guard = Arc::new(Guard::new(audit.clone(), Arc::clone(&clock)));
+        outbound.witnessed(record_refusal(Arc::clone(&guard), Arc::clone(&clock)));
         let connections = connections(config, &store, &clock, &outbound, &public_url, &login).await?;
         let hub = Hub::start(Parts {
             connections: Some(Arc::clone(&connections)),
@@ -216,6 +218,30 @@ async fn connections(
         random: rand::make_rng(),
     };
     Connections::load(parts).await.context("reading the connections")
+}
+
+/// Addresses that others named and the hub does not call, in the trail.
+fn record_refusal(guard: Arc<Guard>, clock: Arc<dyn Clock>) -> impl Fn(&str, &str) + Send + Sync + 'static {
+    move |origin, why| {
+        let refused = RefusedRequest {
+            request_id: Uuid::now_v7(),
+            arrived: clock.now(),
+            profile: None,
+            caller: None,
+            action: Action {
+                method: "outbound".to_owned(),
+                server: None,
+                target: Some(origin.to_owned()),
+                shown_as: None,
+            },
+            decision: Decision::deny(Reason::AddressNotOpen),
+            detail: why.to_owned(),
+            request_bytes: 0,
+        };
+        if let Err(error) = guard.refuse(refused) {
+            tracing::error!(%error, origin, "a refusal could not be recorded");
+        }
+    }
 }
 
 /// What every child gets besides its declared environment: enough to find its

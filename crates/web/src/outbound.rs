@@ -2,12 +2,13 @@
 //! tokens, documents of clients. They go through [`Egress`]'s guard, follow no
 //! redirect, and are bounded in size and time as a whole.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use std::sync::Arc;
 use thiserror::Error;
 use url::Url;
 
@@ -18,10 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer.
 const ANSWER_BYTES: u64 = 256 * 1024;
 
+/// Told of each refusal: whom was to be called, and why not.
+type Witness = Box<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The client for such exchanges. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outbound {
     egress: Arc<ArcSwap<Egress>>,
+    witness: Arc<OnceLock<Witness>>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Outbound").field("egress", &self.egress).finish_non_exhaustive()
+    }
 }
 
 /// There is no answer.
@@ -48,7 +59,15 @@ impl Outbound {
     /// # Errors
     /// [`EgressBuildError`] when the process has no TLS provider or no root certificates.
     pub fn new(policy: OutboundPolicy) -> Result<Self, EgressBuildError> {
-        Ok(Self { egress: Arc::new(ArcSwap::from_pointee(Egress::guarded(policy)?)) })
+        let egress = Arc::new(ArcSwap::from_pointee(Egress::guarded(policy)?));
+        Ok(Self { egress, witness: Arc::default() })
+    }
+
+    /// From here on somebody is told of each refusal, with the origin of the
+    /// URL and the reason: the trail. There can be one for all clones.
+    pub fn witnessed(&self, tell: impl Fn(&str, &str) + Send + Sync + 'static) {
+        // Whoever came first stays.
+        let _ = self.witness.set(Box::new(tell));
     }
 
     /// From here on another policy counts, for every clone.
@@ -76,15 +95,6 @@ impl Outbound {
             )
     }
 
-    /// Whether the guard would call this URL, as far as that can be told
-    /// without asking for the addresses of its host.
-    ///
-    /// # Errors
-    /// [`OutboundError::Refused`] says why not.
-    pub fn check(&self, url: &Url) -> Result<(), OutboundError> {
-        self.egress.load().target(url).map(drop).map_err(OutboundError::from)
-    }
-
     /// Sends `request`, whose URI is absolute, and reads the whole answer,
     /// whatever its status. A redirect is an answer like any other.
     ///
@@ -97,8 +107,21 @@ impl Outbound {
             .to_string()
             .parse()
             .map_err(|_| OutboundError::Refused("the URL is not absolute".to_owned()))?;
+        let outcome = self.exchange(&url, parts, body).await;
+        if let (Err(OutboundError::Refused(why)), Some(tell)) = (&outcome, self.witness.get()) {
+            tell(&url.origin().ascii_serialization(), why);
+        }
+        outcome
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        parts: http::request::Parts,
+        body: Bytes,
+    ) -> Result<http::Response<Bytes>, OutboundError> {
         let egress = self.egress.load_full();
-        let target = egress.target(&url)?;
+        let target = egress.target(url)?;
         let exchange = async {
             let body = (!body.is_empty()).then_some(body);
             let mut answer = egress.request(parts.method, &target, parts.headers, body).await?;
@@ -130,6 +153,8 @@ impl From<EgressError> for OutboundError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use axum::Router;
     use axum::routing::get;
     use tokio::net::TcpListener;
@@ -156,8 +181,16 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_opened_is_called() {
         let url = served(Router::new().route("/", get(async || "inside"))).await;
-        let error = outbound(&[]).send(get_of(&url)).await.expect_err("refused");
+        let (closed, told) = (outbound(&[]), Arc::new(Mutex::new(Vec::new())));
+        let teller = Arc::clone(&told);
+        closed.witnessed(move |origin, why| {
+            teller.lock().expect("no panic").push(format!("{origin} {why}"));
+        });
+        let inside = url.join("/path?secret").expect("a URL");
+        let error = closed.clone().send(get_of(&inside)).await.expect_err("refused");
         assert!(matches!(error, OutboundError::Refused(_)), "{error}");
+        let told = told.lock().expect("no panic").join(";");
+        assert!(told.starts_with("http://127.0.0.1:") && !told.contains("secret"), "{told}");
         let guard = outbound(&["loopback"]);
         assert_eq!(guard.send(get_of(&url)).await.expect("an answer").body(), "inside");
         guard.set_policy(OutboundPolicy::default()).expect("a client");

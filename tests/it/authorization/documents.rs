@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::get;
 use serde_json::json;
@@ -72,7 +72,7 @@ async fn a_document_that_lies_is_large_moves_or_is_no_json_is_no_client() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_inside_the_network_is_not_fetched() -> Result<()> {
+async fn a_document_inside_the_network_is_not_fetched_and_the_trail_says_so() -> Result<()> {
     let site = site().await?;
     let mut stage = Stage::with("").await?;
     for client in [format!("{}/good.json", site.base), "https://169.254.169.254/latest/meta-data".to_owned()]
@@ -81,6 +81,12 @@ async fn a_document_inside_the_network_is_not_fetched() -> Result<()> {
         assert_eq!(stage.open(&request).await?.status, 400, "{client}");
     }
     assert_eq!(site.asked.load(Ordering::SeqCst), 0);
+    let trail = stage.hub.cli(&["audit", "export"]).await?;
+    for inside in [site.base.as_str(), "https://169.254.169.254"] {
+        let told = trail.lines().find(|line| line.contains(&format!("\"target\":\"{inside}\"")));
+        let told = told.with_context(|| format!("{inside} is not in {trail}"))?;
+        assert!(told.contains("\"outbound\"") && told.contains("address_not_open"), "{told}");
+    }
     Ok(())
 }
 
