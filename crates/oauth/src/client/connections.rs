@@ -31,6 +31,8 @@ use super::transport::Transport;
 const ROUND: Duration = Duration::from_secs(5);
 /// After a failure, how long until the database is asked again.
 const RETRY: Duration = Duration::from_millis(500);
+/// How often what changes meanwhile is read again.
+const TRIES: u32 = 5;
 /// Changes that wait to be heard; who is slower looks at everything again.
 const QUEUED_CHANGES: usize = 256;
 
@@ -189,33 +191,52 @@ impl Connections {
     /// # Errors
     /// [`StoreError`]: memory stays as it was.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            if self.take_over_rows().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that was read is in memory now. What this process
+    /// changes while it reads is newer than what it reads, and is left.
+    async fn take_over_rows(&self) -> Result<bool, StoreError> {
+        let known = self.all().into_iter().map(|held| {
+            let key = (held.server.clone(), held.owner.clone());
+            (key, (held.now.load_full(), held))
+        });
+        let mut before: HashMap<_, _> = known.collect();
         let rows = self.store.connections().list().await?;
         let clients = self.store.upstream_clients().list().await?;
         let is_paused = |client: &UpstreamClient| client.detail.paused_at.is_some();
         let paused: Vec<_> =
             clients.into_iter().filter(is_paused).map(|client| (client.server, client.issuer)).collect();
-        if *self.paused.load_full() != paused {
+        let is_barred_otherwise = *self.paused.load_full() != paused;
+        if is_barred_otherwise {
             self.paused.store(Arc::new(paused));
+        }
+        let mut is_whole = true;
+        for row in rows {
+            let Some((known, held)) = before.remove(&(row.server.clone(), row.owner.clone())) else {
+                // It is compared with what is there before the next reading.
+                is_whole &= self.held(&row.server, &row.owner).now.load().version() == row.version;
+                continue;
+            };
+            if !known.unsaved && known.version() != row.version {
+                let next = self.snapshot_of(row);
+                is_whole &= self.publish_over(&held, &known, next);
+            }
+        }
+        for (known, held) in before.into_values() {
+            if known.connection.is_some() && !known.unsaved {
+                is_whole &= self.publish_over(&held, &known, Snapshot::default());
+            }
+        }
+        if is_barred_otherwise {
             self.bar_again();
         }
-        let mut gone: HashMap<_, _> =
-            self.all().into_iter().map(|held| ((held.server.clone(), held.owner.clone()), held)).collect();
-        for row in rows {
-            let key = (row.server.clone(), row.owner.clone());
-            gone.remove(&key);
-            let held = self.held(&row.server, &row.owner);
-            let now = held.now.load();
-            if !now.unsaved && now.version() != row.version {
-                self.adopt(&held, row);
-            }
-        }
-        for held in gone.into_values() {
-            let now = held.now.load();
-            if now.connection.is_some() && !now.unsaved {
-                self.publish(&held, Snapshot::default());
-            }
-        }
-        Ok(())
+        Ok(is_whole)
     }
 
     /// Hears of connections that came, went or changed their state.
@@ -261,6 +282,12 @@ impl Connections {
 
     /// Takes over what the database says.
     pub(super) fn adopt(&self, held: &Held, connection: Connection) {
+        let next = self.snapshot_of(connection);
+        self.publish(held, next);
+    }
+
+    /// A row of the database as it is kept in memory.
+    fn snapshot_of(&self, connection: Connection) -> Snapshot {
         let place = place_of_tokens(&connection.server, &connection.owner);
         let opened =
             connection.sealed.as_deref().map(|sealed| open_tokens(&self.token_sealer, &place, sealed));
@@ -272,21 +299,41 @@ impl Connections {
             }
             None => None,
         };
-        self.show(held, connection, tokens, false);
+        self.snapshot(connection, tokens, false)
+    }
+
+    fn snapshot(&self, connection: Connection, tokens: Option<Tokens>, unsaved: bool) -> Snapshot {
+        let header = tokens.as_ref().and_then(|tokens| bearer(&tokens.access_token));
+        let barred = self.barred(&connection);
+        Snapshot { connection: Some(connection), tokens, header, barred, unsaved }
     }
 
     /// Makes a connection with its tokens what requests use.
     pub(super) fn show(&self, held: &Held, connection: Connection, tokens: Option<Tokens>, unsaved: bool) {
-        let header = tokens.as_ref().and_then(|tokens| bearer(&tokens.access_token));
-        let barred = self.barred(&connection);
-        self.publish(held, Snapshot { connection: Some(connection), tokens, header, barred, unsaved });
+        let next = self.snapshot(connection, tokens, unsaved);
+        self.publish(held, next);
     }
 
     pub(super) fn publish(&self, held: &Held, snapshot: Snapshot) {
-        let usable = snapshot.sendable().is_some();
         let before = held.now.swap(Arc::new(snapshot));
+        self.tell_of_change(held, &before);
+    }
+
+    /// As [`publish`](Self::publish), unless something else than `known` is
+    /// there by now: then false.
+    fn publish_over(&self, held: &Held, known: &Arc<Snapshot>, snapshot: Snapshot) -> bool {
+        let before = held.now.compare_and_swap(known, Arc::new(snapshot));
+        let is_done = Arc::ptr_eq(&before, known);
+        if is_done {
+            self.tell_of_change(held, &before);
+        }
+        is_done
+    }
+
+    fn tell_of_change(&self, held: &Held, before: &Snapshot) {
         let state = |snapshot: &Snapshot| snapshot.connection.as_ref().map(|connection| connection.state);
-        if before.sendable().is_some() != usable || state(&before) != state(&held.now.load()) {
+        let now = held.now.load();
+        if before.sendable().is_some() != now.sendable().is_some() || state(before) != state(&now) {
             // Nobody may be listening.
             let _ = self.changed.send((held.server.clone(), held.owner.clone()));
         }
