@@ -173,3 +173,21 @@ async fn tokens_go_with_the_identity_that_they_come_from_and_wait_for_a_new_one(
     bench.connections.refresh_due().await;
     assert!(ann.header().is_some(), "a sign-in is taken up without a call");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_meanwhile_takes_nothing_newer_away() {
+    let (bench, _) = bench().await;
+    let reader = Arc::clone(&bench.connections);
+    let reading = tokio::spawn(async move {
+        loop {
+            reader.catch_up().await.unwrap();
+        }
+    });
+    for number in 1..=100 {
+        let credential = credential(&bench, &user(number).to_string());
+        let (first, _) = credential.obtain().await.expect("it has just come");
+        assert_eq!(credential.obtain().await.expect("it stays").0, first);
+    }
+    reading.abort();
+    assert_eq!(bench.authority.script().shown.len(), 100, "each is asked for once");
+}
