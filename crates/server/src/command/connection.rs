@@ -36,6 +36,8 @@ enum ConnectionCommand {
     },
     /// Print the link that connects a server; it is opened in a browser.
     ///
+    /// Needs a running hub, to which the browser comes back.
+    ///
     /// For a server with `per: shared` the link is good once, for ten minutes, and whoever opens it
     /// consents for everybody. For one with `per: user` each person opens it and connects for themselves.
     #[command(after_help = "Example:
