@@ -105,8 +105,9 @@ impl Caller {
     /// The same caller by an access token with these scopes, which have a
     /// space between: it opens nothing more than before.
     #[must_use]
-    pub fn limited_to(self, scope: &str) -> Self {
-        Self(Arc::new(Proved { scope: Some(scope.into()), ..Proved::clone(&self.0) }))
+    pub fn limited_to(mut self, scope: Arc<str>) -> Self {
+        Arc::make_mut(&mut self.0).scope = Some(scope);
+        self
     }
 
     /// The scopes of the access token, with a space between; none for a

@@ -115,7 +115,7 @@ impl Resource {
         let caller = match (credential::presented(headers)?, access.auth) {
             (Some(presented), ProfileAuth::Oauth) if presented.may_be_token => {
                 let (principal, token) = self.token_bearer(presented.text, profile)?;
-                caller(principal, profile).limited_to(&token.scope)
+                caller(principal, profile).limited_to(Arc::clone(&token.scope))
             }
             (Some(presented), _) => caller(self.key_bearer(presented.text, profile).await?, profile),
             (None, ProfileAuth::None) => caller(Principal::Anonymous, profile),

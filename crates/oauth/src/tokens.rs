@@ -44,7 +44,7 @@ pub struct Verified {
     pub grant: GrantId,
     pub target: TokenTarget,
     /// Scopes, with a space between.
-    pub scope: String,
+    pub scope: Arc<str>,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
     /// The id of this token alone.

@@ -59,7 +59,7 @@ impl Claims {
             user: self.sub.parse().ok()?,
             grant: self.sid.parse().ok()?,
             client: self.client_id.into(),
-            scope: self.scope,
+            scope: self.scope.into(),
             issued_at: seconds(self.iat)?,
             expires_at: seconds(self.exp)?,
             id: self.jti,

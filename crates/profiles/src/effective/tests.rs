@@ -51,7 +51,7 @@ fn a_token_needs_every_scope_whose_patterns_name_the_tool_and_a_key_needs_none()
     };
     let profile = EffectiveProfile::new(&spec).unwrap();
     let key = Caller::authenticated(trunkline_model::Principal::Anonymous, spec.name.clone());
-    let token = |scope: &str| key.clone().limited_to(scope);
+    let token = |scope: &str| key.clone().limited_to(scope.into());
     assert!(profile.lacking(&key, "prod_all").is_empty());
     assert_eq!(profile.lacking(&token("mcp"), "prod_all"), ["all", "deploy"]);
     assert_eq!(profile.lacking(&token("mcp deploy"), "prod_all"), ["all"]);

@@ -48,7 +48,7 @@ impl AuthorizationServer {
         let asked = form.get("scope").unwrap_or(scope::MCP);
         // What the user allowed in one profile is not allowed in another that calls a scope the same.
         let wide = if target == subject.target {
-            subject.scope.clone()
+            subject.scope.to_string()
         } else {
             Scopes::of_profile(Vec::new()).granted(&subject.scope)
         };
